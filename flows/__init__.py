@@ -1,0 +1,1 @@
+"""Order, names, retries and pools: wiring only, no data work and no classes."""

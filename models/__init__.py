@@ -1,0 +1,1 @@
+"""Keras only: the encoder, its heads and its training. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""The stages, one room each, and the mechanism they share."""

@@ -1,0 +1,1 @@
+"""Rows made up from training rows, marked and traceable to their parent."""

@@ -1,0 +1,297 @@
+"""The configuration of one run: typed, frozen, bounded, and refused before any work if wrong.
+
+The same object is loaded from YAML, changed from the command line, saved with the run, and
+rendered as the form in the Prefect UI. Each stage is given its own section only, so a change to
+one section recomputes only the stages that read it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Field(ge=0.0, le=1.0)
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Defects(Section):
+    """What the fictional corpus plants, as shares of its clean rows unless stated."""
+
+    mojibake: float = Field(0.02, ge=0, le=0.5, description="Text decoded with the wrong codec")
+    markup: float = Field(0.02, ge=0, le=0.5, description="HTML left in the text")
+    boilerplate: float = Field(0.02, ge=0, le=0.5, description="Cookie and navigation lines")
+    gibberish: float = Field(0.01, ge=0, le=0.5, description="Text that is no language")
+    exact_duplicates: float = Field(0.04, ge=0, le=2, description="Copies of rows")
+    near_duplicates: float = Field(0.03, ge=0, le=2, description="Copies with a small edit")
+    email: float = Field(0.02, ge=0, le=0.5, description="Rows with an e-mail address")
+    leaks: float = Field(0.01, ge=0, le=0.5, description="Test rows copied into training")
+    flipped_labels: float = Field(0.03, ge=0, le=0.5, description="Training labels turned round")
+    contradicted_facts: float = Field(
+        0.1, ge=0, le=1, description="Share of facts with a false version"
+    )
+    false_repeats: int = Field(2, ge=1, le=20, description="Rows that state each false version")
+    group_bias: float = Field(
+        0.2, ge=0, le=1, description="How far one group's label rate is pushed"
+    )
+    serving_skew: float = Field(0.3, ge=0, le=1, description="How far the serving split differs")
+
+
+class Source(Section):
+    """Where the text comes from and what its columns are called."""
+
+    location: str = Field(
+        "fictional", min_length=1,
+        description="`fictional`, a hub dataset name, or a path, glob or URL of text files",
+    )  # fmt: skip
+    format: Literal["auto", "parquet", "csv", "jsonl", "json", "txt", "hub"] = Field(
+        "auto", description="File format; `auto` goes by the file ending"
+    )
+    text: str = Field("text", min_length=1, description="Column of the text")
+    label: str | None = Field(None, description="Column of the class label, if there is one")
+    groups: tuple[str, ...] = Field((), description="Columns that name groups of people")
+    timestamp: str | None = Field(None, description="Column of the time, if there is one")
+    split: str | None = Field(None, description="Column of an existing split, if there is one")
+    probes: str | None = Field(None, description="JSONL file of fact probes, if there is one")
+    revision: str | None = Field(None, description="Revision of a hub dataset")
+    validation_share: float = Field(
+        0.1, gt=0, lt=0.5, description="Share of rows held out to tune on"
+    )
+    test_share: float = Field(0.1, gt=0, lt=0.5, description="Share of rows held out to judge by")
+    max_characters: int = Field(
+        1_000_000, ge=100, le=100_000_000, description="Longer rows go to quarantine (characters)"
+    )
+    people: int = Field(
+        300, ge=20, le=1_000_000, description="Size of the fictional corpus (people)"
+    )
+    defects: Defects = Field(Defects(), description="What the fictional corpus plants")
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Source:
+        if self.location == "fictional" and (
+            self.label or self.groups or self.probes or self.split
+        ):
+            raise ValueError(
+                "source.location is 'fictional', which brings its own label, groups, split and "
+                "probes; leave source.label, source.groups, source.split and source.probes empty"
+            )
+        named = [c for c in (self.text, self.label, self.timestamp, self.split, *self.groups) if c]
+        if len(set(named)) != len(named):
+            raise ValueError(f"one source column is given two roles: {named}")
+        if self.validation_share + self.test_share > 0.8:
+            raise ValueError("source.validation_share and source.test_share leave no training rows")
+        return self
+
+
+class Profiling(Section):
+    """How duplicates, leaks and groups are found."""
+
+    near_duplicate_similarity: float = Field(
+        0.7, gt=0.3, le=1, description="Jaccard similarity of word 3-grams from which rows are near duplicates"
+    )  # fmt: skip
+    permutations: int = Field(128, ge=32, le=512, description="MinHash permutations")
+    leak_ngram: int = Field(
+        8, ge=3, le=50, description="Words per n-gram when looking for test text"
+    )
+    leak_share: float = Field(
+        0.5, gt=0, le=1, description="Share of a row's n-grams found in the test split that makes a leak"
+    )  # fmt: skip
+
+
+class Validation(Section):
+    """Which suites judge the data."""
+
+    suites: tuple[str, ...] = Field(
+        ("schema", "noise", "labels", "skew"), description="Names under expectations/suites/"
+    )
+    worst_rows: int = Field(5, ge=1, le=100, description="Examples named per failed expectation")
+
+
+class Cleaning(Section):
+    """Which repairs are made before rows are judged."""
+
+    fix_unicode: bool = Field(True, description="Repair mojibake with ftfy")
+    strip_markup: bool = Field(True, description="Remove HTML tags and unescape entities")
+    collapse_spaces: bool = Field(True, description="One space between words")
+    mask_pii: bool = Field(
+        True, description="Replace e-mail addresses and the like by a placeholder"
+    )
+
+
+class Fairness(Section):
+    """How groups are found and what is done about them."""
+
+    lexicon: bool = Field(True, description="Find groups by mentions where no column names them")
+    bootstrap: int = Field(500, ge=50, le=10_000, description="Bootstrap resamples of an interval")
+    min_group: int = Field(20, ge=2, description="Smallest group that is judged (rows)")
+    correction: Literal["reweighting", "none"] = Field(
+        "reweighting", description="What corrects the label rates"
+    )
+
+
+class Augmentation(Section):
+    """Rows made up from training rows."""
+
+    synonym_share: float = Field(
+        0.1, ge=0, le=1, description="Share of training rows given a synonym copy"
+    )
+    synonym_words: float = Field(0.15, gt=0, le=0.5, description="Share of a row's words exchanged")
+    counterfactual_share: float = Field(
+        0.5, ge=0, le=1, description="Share of gendered training rows given a swapped copy"
+    )
+    wordnet: str | None = Field(None, description="Folder or parquet of WordNet, for more synonyms")
+
+
+class Tokenization(Section):
+    """The subword vocabulary and the packed sequences."""
+
+    vocabulary: int = Field(4000, ge=200, le=100_000, description="Most subwords (tokens)")
+    lowercase: bool = Field(False, description="Fold case before splitting")
+    sequence_length: int = Field(
+        128, ge=16, le=8192, description="Positions of a packed sequence (tokens)"
+    )
+
+
+class Pretraining(Section):
+    """The encoder and its masked-language-model training."""
+
+    layers: int = Field(2, ge=1, le=48)
+    width: int = Field(128, ge=16, le=4096, description="Hidden size; a multiple of `heads`")
+    heads: int = Field(4, ge=1, le=64)
+    tokens: int = Field(5_000_000, ge=1000, description="Training budget (token presentations)")
+    batch_tokens: int = Field(4096, ge=64, description="Tokens per optimizer step")
+    learning_rate: float = Field(2e-3, gt=0, le=1)
+    warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the steps that warm up")
+    decay: float = Field(0.3, ge=0, le=1, description="Share of the steps that decay to zero")
+    weight_decay: float = Field(0.01, ge=0, le=1)
+    mask_rate: float = Field(0.3, gt=0, lt=1, description="Share of the tokens to predict")
+    adversarial: Literal["none", "fgm"] = Field("fgm", description="Perturbation of the embeddings")
+    adversarial_share: float = Field(
+        0.25, gt=0, le=1, description="Share of the rows perturbed in each step"
+    )
+    adversarial_epsilon: float = Field(
+        0.1, gt=0, description="L2 norm of the perturbation, relative to the embedding's"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="`auto` measures both on this machine"
+    )
+    checkpoint_seconds: float = Field(20.0, gt=0, description="Time between checkpoints (s)")
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Pretraining:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(
+                f"pretrain.width ({self.width}) must be an even multiple of pretrain.heads ({self.heads})"
+            )
+        if self.warmup + self.decay > 1:
+            raise ValueError("pretrain.warmup and pretrain.decay together exceed the whole run")
+        return self
+
+
+class Finetuning(Section):
+    """The classification head."""
+
+    epochs: int = Field(3, ge=1, le=100)
+    batch: int = Field(32, ge=1, le=4096, description="Rows per step")
+    learning_rate: float = Field(5e-4, gt=0, le=1)
+    max_tokens: int = Field(128, ge=8, le=8192, description="Longer texts are cut (tokens)")
+    max_minutes: float = Field(
+        1.5, gt=0, description="Ends the last epoch early when time is up (min)"
+    )
+
+
+class Evaluation(Section):
+    """How the model is judged."""
+
+    max_rows: int = Field(2000, ge=10, description="Most test rows judged")
+    bootstrap: int = Field(
+        1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"
+    )
+    attack_rows: int = Field(
+        60, ge=0, le=10_000, description="Test rows attacked; 0 turns attacks off"
+    )
+    attack_queries: int = Field(150, ge=1, description="Model queries allowed per attacked row")
+    attack_seconds: float = Field(
+        45.0, gt=0, description="Stops starting new attacks after this time (s)"
+    )
+    max_probes: int = Field(1500, ge=1, description="Most fact probes asked")
+
+
+class Explanation(Section):
+    """Which predictions are explained, and how finely."""
+
+    examples: int = Field(6, ge=0, le=100, description="Predictions explained, wrong ones first")
+    shap_evaluations: int = Field(
+        200, ge=20, le=10_000, description="Model rows per SHAP explanation"
+    )
+    lime_samples: int = Field(
+        300, ge=50, le=10_000, description="Perturbed texts per LIME explanation"
+    )
+
+
+class Decision(Section):
+    """What a candidate must meet: floors for the first, margins against the champion for the rest."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the paired bootstrap")
+    bootstrap: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples")
+    min_gain_over_majority: float = Field(
+        0.05, ge=0, le=1, description="Floor: accuracy above the largest class's share"
+    )
+    max_hallucinated: float = Field(
+        0.5, description="Floor: largest hallucinated share of the probes", ge=0, le=1
+    )
+    max_group_gap: float = Field(
+        0.25, description="Floor: largest accuracy gap between groups", ge=0, le=1
+    )
+    margin_accuracy: float = Field(0.02, ge=0, le=1, description="Accuracy may be this much lower")
+    margin_hallucinated: float = Field(
+        0.03, ge=0, le=1, description="Hallucinated share may be this much higher"
+    )
+    margin_group_gap: float = Field(
+        0.05, ge=0, le=1, description="Group gap may be this much wider"
+    )
+    margin_robust_accuracy: float = Field(
+        0.1, ge=0, le=1, description="Accuracy under attack may be this much lower"
+    )
+    margin_mlm_loss: float = Field(
+        0.1, ge=0, description="Held-out masked-token loss may be this much higher (nats)"
+    )
+
+
+class Configuration(Section):
+    """Everything one nightly run is told."""
+
+    seed: int = Field(20, ge=0, lt=2**31, description="Seed of every random choice")
+    source: Source = Source()
+    profile: Profiling = Profiling()
+    validation: Validation = Validation()
+    clean: Cleaning = Cleaning()
+    fairness: Fairness = Fairness()
+    augment: Augmentation = Augmentation()
+    tokenize: Tokenization = Tokenization()
+    pretrain: Pretraining = Pretraining()
+    finetune: Finetuning = Finetuning()
+    evaluate: Evaluation = Evaluation()
+    explain: Explanation = Explanation()
+    decide: Decision = Decision()
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Configuration:
+        if self.pretrain.batch_tokens % self.tokenize.sequence_length:
+            raise ValueError(
+                f"pretrain.batch_tokens ({self.pretrain.batch_tokens}) must be a multiple of "
+                f"tokenize.sequence_length ({self.tokenize.sequence_length})"
+            )
+        if self.pretrain.tokens < self.pretrain.batch_tokens:
+            raise ValueError("pretrain.tokens is less than one step of pretrain.batch_tokens")
+        if self.finetune.max_tokens > self.tokenize.sequence_length * 8:
+            raise ValueError(
+                f"finetune.max_tokens ({self.finetune.max_tokens}) is over eight times "
+                f"tokenize.sequence_length ({self.tokenize.sequence_length}), beyond what is pretrained"
+            )
+        return self

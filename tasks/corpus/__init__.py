@@ -1,0 +1,1 @@
+"""Text in, judged, cleaned: ingest, profile, validate, clean."""

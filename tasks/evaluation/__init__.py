@@ -1,0 +1,1 @@
+"""What the model is worth: quality, calibration, hallucination, fairness, robustness."""

@@ -1,0 +1,1 @@
+"""Candidate against champion, the registry, and the page that people read."""

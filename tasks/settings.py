@@ -1,0 +1,163 @@
+"""Where a machine keeps things (environment) and how a run's configuration is put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.configuration import Configuration
+from tasks.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Quiet, offline and quick: what each variable does is in the README's table of settings.
+DEFAULTS = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+    "TOKENIZERS_PARALLELISM": "true",
+    "MPLBACKEND": "Agg",
+}
+# Only for the embedded server: batch its task-run records, and drop what nobody is there to read.
+EMBEDDED = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
+
+
+class Environment(BaseSettings):
+    """Where this machine keeps runs. Every field is an environment variable `PLUMBLINE_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        ROOT / "runs", description="Folder of everything a run leaves on this machine"
+    )
+    store: str = Field("", description="Root of the artifact store: a folder or an fsspec URL")
+    tracking_uri: str = Field("", description="MLflow tracking server or database")
+    experiment: str = Field("plumbline", description="MLflow experiment")
+    model_name: str = Field(
+        "plumbline", description="Registered model whose alias `champion` is served"
+    )
+    prefect_ui: str = Field(
+        "http://127.0.0.1:4200", description="Address of the Prefect UI, for links"
+    )
+    mlflow_ui: str = Field(
+        "http://127.0.0.1:5000", description="Address of the MLflow UI, for links"
+    )
+
+    @property
+    def store_root(self) -> str:
+        """The store's root, `home/store` unless set."""
+        return self.store or str(self.home.absolute() / "store")
+
+    @property
+    def tracking(self) -> str:
+        """The tracking URI, a SQLite file under `home` unless set."""
+        return self.tracking_uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether flows run in process, with no Prefect server configured."""
+        return not os.environ.get("PREFECT_API_URL")
+
+    def apply(self) -> None:
+        """Set the process's defaults, before the libraries that read them are imported.
+
+        What the user has set wins.
+
+        Raises:
+            UserError: The home folder cannot be made.
+        """
+        for name, value in {**DEFAULTS, **(EMBEDDED if self.embedded else {})}.items():
+            os.environ.setdefault(name, value)
+        prefect_home = self.home.absolute() / "prefect"
+        os.environ.setdefault("PREFECT_HOME", str(prefect_home))
+        try:
+            prefect_home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the folder {self.home} cannot be written: {error.strerror}",
+                "Set PLUMBLINE_HOME to a folder that can.",
+            ) from error
+
+
+def load_configuration(path: Path | None = None, overrides: Sequence[str] = ()) -> Configuration:
+    """Read a run configuration and apply `section.field=value` overrides.
+
+    Args:
+        path: YAML file; None means the defaults.
+        overrides: Assignments, later ones win; values are read as YAML.
+
+    Raises:
+        UserError: The file or a value cannot be used; every problem is named at once.
+    """
+    values = _read_yaml(path) if path else {}
+    for override in overrides:
+        _assign(values, override)
+    try:
+        return Configuration.model_validate(values)
+    except ValidationError as error:
+        where = f" in {path}" if path else ""
+        problems = "\n".join(f"  {_describe(item)}" for item in error.errors())
+        raise UserError(f"the configuration{where} cannot be used:\n{problems}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError as error:
+        raise UserError(f"there is no configuration file {path}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"the configuration file {path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(
+            f"the configuration file {path} must hold sections, not {type(values).__name__}"
+        )
+    return values
+
+
+def _assign(values: dict[str, Any], override: str) -> None:
+    name, found, text = override.partition("=")
+    if not found or not name:
+        raise UserError(f"{override!r} is not an assignment", "Write section.field=value.")
+    *sections, field = name.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UserError(f"{name!r}: {section!r} is a value, not a section")
+    try:
+        values[field] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"the value in {override!r} cannot be read: {error}") from error
+
+
+def _describe(item: Any) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    message = item["msg"].removeprefix("Value error, ")
+    return (
+        f"{name}: {message} (got {item['input']!r})"
+        if name and item["type"] != "value_error"
+        else message
+    )

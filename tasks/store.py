@@ -1,0 +1,225 @@
+"""A content-addressed store of stage folders on any fsspec URL: whole or absent.
+
+A folder is written aside, flushed and moved into place; its manifest, which lists the size and
+digest of every file, is written last. A folder whose files do not match the manifest is treated
+as absent, so damage costs a recomputation and never a wrong result.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+from filelock import FileLock
+from pydantic import ValidationError
+
+from tasks.errors import UserError
+from tasks.records import Frozen, Outcome, Record
+
+MANIFEST = "manifest.json"
+_CHUNK = 1 << 20
+
+
+class FileEntry(Frozen):
+    """Size in bytes and SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(Frozen):
+    """The last file written to a folder: its record, and what every other file must be."""
+
+    record: Record
+    files: dict[str, FileEntry]
+
+
+class Store:
+    """Stage folders under one root.
+
+    Args:
+        root: A local path or an fsspec URL (`s3://bucket/plumbline`).
+        cache: Local folder for work in progress and, for a remote root, fetched folders.
+    """
+
+    def __init__(self, root: str, cache: Path) -> None:
+        self.root = root.rstrip("/")
+        self.cache = cache
+        try:
+            self._fs, self._base = fsspec.core.url_to_fs(self.root)
+        except (ValueError, ImportError) as error:
+            raise UserError(f"the store {root!r} cannot be opened: {error}") from error
+        self.local = self._fs.protocol == "file" or "file" in self._fs.protocol
+
+    def find(self, stage: str, key: str) -> Record | None:
+        """The record of a finished, undamaged folder, or None."""
+        try:
+            folder = self.fetch_folder(stage, key)
+        except (FileNotFoundError, ValidationError):
+            return None
+        return read_manifest(folder).record if folder is not None else None
+
+    def fetch(self, record: Record) -> Path:
+        """The record's folder as a local path, verified.
+
+        Raises:
+            UserError: The folder is missing or its files are not what the record promised.
+        """
+        folder = self.fetch_folder(record.stage, record.key)
+        if folder is None or read_manifest(folder).record.digest != record.digest:
+            raise UserError(
+                f"the output of stage {record.stage!r} at {record.uri} is missing or damaged",
+                "Start the run again: the stage will be recomputed.",
+            )
+        return folder
+
+    def fetch_folder(self, stage: str, key: str) -> Path | None:
+        """A local copy of one finished folder, or None where it is absent or damaged."""
+        if self.local:
+            folder = Path(self._base, stage, key)
+            return folder if intact(folder) else None
+        folder = self.cache / "fetched" / stage / key
+        if not intact(folder):
+            remote = f"{self._base}/{stage}/{key}"
+            if not self._fs.exists(f"{remote}/{MANIFEST}"):
+                return None
+            shutil.rmtree(folder, ignore_errors=True)
+            self._fs.get(remote + "/", str(folder) + "/", recursive=True)
+        return folder if intact(folder) else None
+
+    @contextmanager
+    def work(self, stage: str, key: str) -> Iterator[Path]:
+        """A private, empty folder to write into, removed afterwards whatever happens."""
+        folder = self._aside() / "work" / f"{stage}-{key[:16]}-{uuid.uuid4().hex[:8]}"
+        with friendly_disk_errors(self.root):
+            folder.mkdir(parents=True)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def scratch(self, stage: str, key: str) -> Path:
+        """A folder that outlives a killed process, for checkpoints; gone once the stage is done."""
+        folder = self._aside() / "scratch" / f"{stage}-{key}"
+        with friendly_disk_errors(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def lock(self, stage: str, key: str) -> FileLock:
+        """One writer per key on this machine: a second run waits and then finds the result."""
+        folder = self._aside() / "locks"
+        with friendly_disk_errors(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{stage}-{key}.lock")
+
+    def commit(
+        self, folder: Path, stage: str, key: str, outcome: Outcome, seconds: float
+    ) -> Record:
+        """Move a finished work folder into the store, manifest last.
+
+        Returns:
+            The record, whose digest covers every file's path and contents.
+        """
+        files = {
+            str(p.relative_to(folder)): describe(p)
+            for p in sorted(folder.rglob("*"))
+            if p.is_file()
+        }
+        digest = hashlib.sha256("".join(f"{n}\0{e.sha256}\n" for n, e in files.items()).encode())
+        record = Record(
+            stage=stage, key=key, uri=f"{self.root}/{stage}/{key}", digest=digest.hexdigest(),
+            seconds=round(seconds, 3), outcome=outcome,
+        )  # fmt: skip
+        manifest = Manifest(record=record, files=files).model_dump_json(indent=1)
+        with friendly_disk_errors(self.root):
+            self._move_into_place(folder, stage, key, manifest)
+        shutil.rmtree(self._aside() / "scratch" / f"{stage}-{key}", ignore_errors=True)
+        return record
+
+    def _move_into_place(self, folder: Path, stage: str, key: str, manifest: str) -> None:
+        if not self.local:
+            target = f"{self._base}/{stage}/{key}"
+            if self._fs.exists(target):
+                self._fs.rm(target, recursive=True)
+            self._fs.put(str(folder) + "/", target + "/", recursive=True)
+            self._fs.pipe_file(f"{target}/{MANIFEST}", manifest.encode())
+            return
+        (folder / MANIFEST).write_text(manifest)
+        for path in [*folder.rglob("*"), folder]:
+            flush(path)
+        target_path = Path(self._base, stage, key)
+        target_path.parent.mkdir(parents=True, exist_ok=True)
+        if target_path.exists():  # damaged, or find() would have returned it
+            target_path.rename(self._aside() / "work" / f"damaged-{uuid.uuid4().hex[:8]}")
+        folder.rename(target_path)
+        flush(target_path.parent)
+
+    def _aside(self) -> Path:
+        """Work in progress stays on the store's own file system, so that a move is atomic."""
+        return Path(self._base, ".aside") if self.local else self.cache
+
+
+def describe(path: Path) -> FileEntry:
+    """Size and digest of a file, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+    return FileEntry(size=path.stat().st_size, sha256=digest.hexdigest())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished folder.
+
+    Raises:
+        FileNotFoundError: The folder is not finished.
+        ValidationError: The manifest is damaged.
+    """
+    return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+
+
+def intact(folder: Path) -> bool:
+    """Whether a folder is finished and every file is, byte for byte, what the manifest says."""
+    try:
+        manifest = read_manifest(folder)
+        return all(describe(folder / name) == entry for name, entry in manifest.files.items())
+    except (OSError, ValidationError):
+        return False
+
+
+def flush(path: Path) -> None:
+    """Ask the operating system to put a file or folder on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def friendly_disk_errors(root: str) -> Iterator[None]:
+    """Turn what a disk can refuse into an error that names the store."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "the disk quota is used up",
+            errno.EFBIG: "a file grew past the limit set for this process",
+            errno.EACCES: "it is not writable",
+            errno.EROFS: "it is on a read-only file system",
+            errno.ENOTDIR: "a part of its path is a file",
+        }
+        if error.errno not in reasons:
+            raise
+        raise UserError(
+            f"the store {root} cannot be written: {reasons[error.errno]}",
+            "Free some space or set PLUMBLINE_STORE to another folder; finished stages are kept.",
+        ) from error

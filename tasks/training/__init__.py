@@ -1,0 +1,1 @@
+"""Text to model: tokenize, pack, pretrain, finetune."""
