@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import yaml
 from pydantic import Field, ValidationError
@@ -23,7 +24,7 @@ DEFAULTS = {
     "PREFECT_SERVER_UI_V2_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LEVEL": "INFO",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -41,6 +42,8 @@ EMBEDDED = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    # The terminal has its own lines; Prefect's logs go to its UI.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
 
 
@@ -80,6 +83,11 @@ class Environment(BaseSettings):
         """Whether flows run in process, with no Prefect server configured."""
         return not os.environ.get("PREFECT_API_URL")
 
+    @property
+    def prefect_address_file(self) -> Path:
+        """Where `plumbline ui` notes the address of its Prefect API while it runs."""
+        return self.home.absolute() / "prefect" / "api_url"
+
     def apply(self) -> None:
         """Set the process's defaults, before the libraries that read them are imported.
 
@@ -88,6 +96,8 @@ class Environment(BaseSettings):
         Raises:
             UserError: The home folder cannot be made.
         """
+        if self.embedded and (address := self._address_of_ui()):
+            os.environ["PREFECT_API_URL"] = address
         for name, value in {**DEFAULTS, **(EMBEDDED if self.embedded else {})}.items():
             os.environ.setdefault(name, value)
         prefect_home = self.home.absolute() / "prefect"
@@ -99,6 +109,15 @@ class Environment(BaseSettings):
                 f"the folder {self.home} cannot be written: {error.strerror}",
                 "Set PLUMBLINE_HOME to a folder that can.",
             ) from error
+
+    def _address_of_ui(self) -> str | None:
+        """The API of a running `plumbline ui`; a stale note of a killed one is ignored."""
+        try:
+            address = self.prefect_address_file.read_text()
+            with urlopen(f"{address}/health", timeout=1):
+                return address
+        except OSError:
+            return None
 
 
 def load_configuration(path: Path | None = None, overrides: Sequence[str] = ()) -> Configuration:

@@ -25,20 +25,24 @@ from typing import Any
 
 import orjson
 from prefect import task
-from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.artifacts import (
+    acreate_link_artifact,
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 from prefect.utilities.asyncutils import run_coro_as_sync
 from pydantic import BaseModel
 
-from tasks import tracking
 from tasks.console import Bar, say
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.log import Log
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
 from tasks.store import Store
+from tasks.tracking import runs
 from tasks.version import code_version
 
 _INJECTED = ("out", "log", "scratch")
@@ -76,7 +80,7 @@ class Stage:
             **given, **{n: None for n in _INJECTED if n in self._signature.parameters}
         )
         title = title or self.name
-        run = tracking.current_run()
+        run = runs.current_run()
         if FlowRunContext.get() is None:
             return self._run(title, given, run)[0]
         return self._as_task(title)(given, run)
@@ -114,7 +118,9 @@ class Stage:
             if record is None:
                 record = self._compute(store, key, title, given, run)
         if run is not None:
-            tracking.log_stage(run, title, record, store.fetch(record), reused=reused)
+            seconds = time.perf_counter() - started
+            folder = store.fetch(record)
+            runs.log_stage(run, title, record, folder, seconds=seconds, reused=reused)
         say(title, record, time.perf_counter() - started, reused=reused)
         if record.outcome.refusal:
             raise Refused(f"{title}: {record.outcome.refusal}", f"The details are in {record.uri}")
@@ -179,7 +185,7 @@ class LiveLog(Log):
     def curve(self, points: Sequence[Point]) -> None:
         """See `Log.curve`."""
         if self._run is not None:
-            tracking.log_curve(self._run, self._title, points)
+            runs.log_curve(self._run, self._title, points)
 
     def _update_artifact(self, percent: float) -> None:
         if self._artifact is None:
@@ -216,3 +222,9 @@ def _save_traceback(title: str, given: Mapping[str, Any]) -> Path:
     inputs = "\n".join(f"{n}: {v.uri if isinstance(v, Record) else v!r}" for n, v in given.items())
     path.write_text(f"{inputs}\n\n{traceback.format_exc()}")
     return path
+
+
+def link_artifact(key: str, link: str, text: str) -> None:
+    """Show a link on the Prefect flow run's page; outside a flow run, do nothing."""
+    if FlowRunContext.get() is not None:
+        run_coro_as_sync(acreate_link_artifact(key=key, link=link, link_text=text))

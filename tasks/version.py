@@ -16,7 +16,7 @@ from tasks.settings import ROOT
 PACKAGES = ("tasks", "expectations", "models")
 # The mechanism moves and records results but does not change them.
 MECHANISM = frozenset(
-    f"tasks.{m}" for m in ("stage", "store", "tracking", "settings", "version", "log")
+    f"tasks.{m}" for m in ("stage", "store", "console", "settings", "version", "log")
 )
 # Sections are part of the key by value; a new field elsewhere must not recompute the world.
 MECHANISM |= {"tasks.configuration", "tasks.records", "tasks.errors"}
@@ -40,7 +40,7 @@ def _closure(module: str) -> set[Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name in MECHANISM:
+        if name in seen or name in MECHANISM or name.startswith("tasks.tracking"):
             continue
         seen.add(name)
         path = _source(name)

@@ -58,7 +58,7 @@ def interval(
         level: Share of the resamples between `low` and `high`.
 
     Returns:
-        `value`, `low` and `high`. One row, or rows that are all alike, give an interval of
+        `value`, `low` and `high`, the value always between. One row, or rows that are all alike, give an interval of
         width zero; `share` is wiser there.
 
     Raises:
@@ -170,7 +170,8 @@ def _interval(value: float, drawn: Values, level: float) -> dict[str, float]:
     if not len(drawn):
         return {"value": value, "low": value, "high": value}
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return {"value": value, "low": float(low), "high": float(high)}
+    # a statistic that noise can only raise resamples to one side of its value
+    return {"value": value, "low": min(float(low), value), "high": max(float(high), value)}
 
 
 def _rows(values: Values) -> Values:

@@ -1,13 +1,16 @@
 """The run's record in MLflow: one parent run a night, a nested run per subflow, each fact once.
 
-The only file that imports MLflow, and only where it is used. Everything goes through the client
-with explicit run ids, in batches, and is marked by a tag, so a retry repeats nothing.
+Everything goes through the client with explicit run ids, in batches, and is marked by a tag, so a
+retry repeats nothing. MLflow is imported where it is used, since it takes over a second.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +25,13 @@ from pydantic import BaseModel
 from tasks.errors import UserError
 from tasks.log import CURVE
 from tasks.records import Night, Point, Record
-from tasks.settings import Environment
+from tasks.settings import ROOT, Environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _BATCH = 1000  # MLflow's limit of metrics in one request
+_STAGE_MARK = "plumbline.stage."
 _current: ContextVar[str | None] = ContextVar("plumbline_run", default=None)
 
 
@@ -92,7 +96,8 @@ def open_night(name: str, configuration: BaseModel, flow_run_id: str | None) -> 
             )
     close_abandoned(experiment)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    tags = {"plumbline.kind": "night", "plumbline.started": started, **_process_tags()}
+    tags = {"plumbline.kind": "night", "plumbline.started": started}
+    tags |= _process_tags() | _code_tags()
     if flow_run_id:
         tags["plumbline.flow_run"] = flow_run_id
     run_id = client().create_run(experiment, tags=tags, run_name=name).info.run_id
@@ -138,17 +143,19 @@ def close_abandoned(experiment: str) -> None:
             client().set_terminated(run.info.run_id, status="KILLED")
 
 
-def log_stage(run_id: str, title: str, record: Record, folder: Path, *, reused: bool) -> None:
+def log_stage(
+    run_id: str, title: str, record: Record, folder: Path, *, seconds: float, reused: bool
+) -> None:
     """Tell MLflow what a stage said: metrics, curve, artifacts, dataset; once per run and stage.
 
     A reused stage logs what it logged the first time, so that every night's run is complete.
     """
-    mark = f"plumbline.stage.{title}"
+    mark = _STAGE_MARK + title
     if mark in client().get_run(run_id).data.tags:
         return
     now = int(time.time() * 1000)
     metrics = {f"{title}.{name}": value for name, value in record.outcome.metrics.items()}
-    metrics[f"{title}.seconds"] = 0.0 if reused else record.seconds
+    metrics[f"{title}.seconds"] = seconds
     rows = record.outcome.rows
     if rows is not None:
         metrics |= {
@@ -167,7 +174,8 @@ def log_stage(run_id: str, title: str, record: Record, folder: Path, *, reused: 
             client().log_artifact(run_id, str(path), str(parent))
     if record.outcome.dataset:
         _log_dataset(run_id, title, record, folder / record.outcome.dataset)
-    client().set_tag(run_id, mark, record.key)
+    how = "reused" if reused else "computed"
+    client().set_tag(run_id, mark, f"{time.time():.3f} {how} {seconds:.3f}")
 
 
 def log_curve(run_id: str, title: str, points: Sequence[Point]) -> None:
@@ -204,6 +212,22 @@ def log_file(run_id: str, path: Path, folder: str | None = None) -> None:
     client().log_artifact(run_id, str(path), folder)
 
 
+def timings(night: Night) -> list[tuple[str, float, bool]]:
+    """What every stage of a night took: title, seconds, and whether it was reused, in order."""
+    experiment = client().get_run(night.run_id).info.experiment_id
+    runs = client().search_runs(
+        [experiment], f"tags.`mlflow.parentRunId` = '{night.run_id}'", order_by=["start_time ASC"]
+    )
+    found: list[tuple[float, str, float, bool]] = []
+    for run in runs:
+        for name, value in run.data.tags.items():
+            if name.startswith(_STAGE_MARK):
+                at, how, seconds = value.split()
+                title = name.removeprefix(_STAGE_MARK)
+                found.append((float(at), title, float(seconds), how == "reused"))
+    return [(title, seconds, reused) for _, title, seconds, reused in sorted(found)]
+
+
 def run_address(run_id: str) -> str:
     """The address of a run in the MLflow UI."""
     experiment = client().get_run(run_id).info.experiment_id
@@ -232,15 +256,13 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _log_dataset(run_id: str, title: str, record: Record, path: Path) -> None:
-    from mlflow.data.dataset_source_registry import resolve_dataset_source
-    from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource  # noqa: F401  (registers)
-    from mlflow.data.http_dataset_source import HTTPDatasetSource  # noqa: F401
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = resolve_dataset_source(f"{record.uri}/{path.name}")
-    dataset = MetaDataset(source, name=title, digest=record.digest[:36])
-    entry = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", title)])
+    source = json.dumps({"uri": f"{record.uri}/{path.name}"})
+    rows = record.outcome.rows
+    profile = json.dumps({"num_rows": rows.kept + rows.added}) if rows else None
+    dataset = Dataset(title, record.digest[:36], "local", source, profile=profile)
+    entry = DatasetInput(dataset, [InputTag("mlflow.data.context", title)])
     client().log_inputs(run_id, datasets=[entry])
 
 
@@ -249,6 +271,20 @@ def _process_tags() -> dict[str, str]:
         "plumbline.host": socket.gethostname(),
         "plumbline.process": f"{os.getpid()}:{_birth(os.getpid())}",
     }
+
+
+def _code_tags() -> dict[str, str]:
+    """The revision of the code, where it lies in a git checkout, and the digest of the lock."""
+    tags = {}
+    lock = ROOT / "requirements.lock"
+    if lock.exists():
+        tags["plumbline.lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    git = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    if git.returncode == 0:
+        tags["mlflow.source.git.commit"] = git.stdout.strip()
+    return tags
 
 
 def _birth(pid: int) -> str:

@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh machine: `make nightly` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help nightly ui deploy worker check test test-fast lock clean purge
+SHELL := /bin/bash
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+# make nightly DATA=reviews.parquet TEXT=text LABEL=label GROUPS=gender,region SET="seed=3 pretrain.tokens=1000000"
+CONFIG ?= deployments/nightly.yaml
+OVERRIDES = $(if $(DATA),"source.location=$(DATA)") $(if $(TEXT),"source.text=$(TEXT)") \
+	$(if $(LABEL),"source.label=$(LABEL)") $(if $(GROUPS),"source.groups=[$(GROUPS)]") $(SET)
+PREFECT_PORT ?= 4200
+MLFLOW_PORT ?= 5000
+POOL ?= cpu
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+nightly: $(READY) ## run the whole night here and now: DATA=file TEXT=column LABEL=column SET="section.field=value"
+	@$(BIN)/plumbline nightly --config $(CONFIG) $(OVERRIDES)
+
+ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
+	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)
+
+deploy: $(READY) ## register pools, schedules and deployments with the running Prefect server
+	@$(BIN)/plumbline deploy
+
+worker: $(READY) ## execute deployed runs on this machine: POOL=cpu|gpu
+	@$(BIN)/plumbline worker --pool $(POOL)
+
+check: $(READY) ## style, types and import rules
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+test: $(READY) ## all tests (PLUMBLINE_DATA=folder adds the real-data cases)
+	@$(BIN)/python -m pytest -q
+
+test-fast: $(READY) ## the unit tests that take seconds
+	@$(BIN)/python -m pytest -q tests/unit -m "not slow"
+
+lock: $(READY) ## recompute requirements.lock from pyproject.toml (needs uv)
+	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --no-annotate --no-header -o requirements.lock
+
+clean: ## remove the environment and caches; runs are kept
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
+	@echo "removed the environment and caches; runs/ is kept (make purge removes it)"
+
+purge: ## delete every run, model and metric under runs/, after asking
+	@read -r -p "Delete all runs, models and metrics in $${PLUMBLINE_HOME:-runs}? Type yes: " answer && \
+		[ "$$answer" = yes ] && rm -rf "$${PLUMBLINE_HOME:-runs}" && echo "deleted" || echo "kept"
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and '$(PYTHON)' is not on the PATH; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Python 3.11 or 3.12 is needed; $(PYTHON) is $$($(PYTHON) --version)"; exit 1; }
+	@echo "[1/3] creating .venv with $$($(PYTHON) --version)"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@echo "[2/3] installing $$(wc -l < requirements.lock) locked packages (about 3 minutes, once)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
+	@echo "[3/3] installing plumbline"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)

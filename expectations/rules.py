@@ -1,0 +1,227 @@
+"""The row rules: what a single row must meet, read from a suite without Great Expectations.
+
+Cleaning quarantines by these rules and validation judges by the same lines of the same file, so
+noise has one definition. A rule is an `expect_column_values_to_be_between` whose meta says
+`{"rule": "<reason>", "row_rule": true}`; the reason is what a quarantined row is filed under. Its
+`mostly` (the share of rows that must pass before anyone is warned) does not concern a single row.
+
+Thresholds follow Gopher (Rae et al. 2021, arXiv:2112.11446) and FineWeb (Penedo et al. 2024,
+arXiv:2406.17557), loosened for single sentences; each expectation states its own reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+SUITES = Path(__file__).parent / "suites"
+ROW_RULE_TYPE = "expect_column_values_to_be_between"
+_ROW_RULE_KWARGS = {"column", "min_value", "max_value", "mostly", "row_condition"}
+
+
+class SuiteError(Exception):
+    """A suite, or the frame it is asked about, cannot be used; the message names what."""
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """One rule over one signal; a row passes within the closed interval, or without a value.
+
+    Attributes:
+        name: The reason that a failing row is filed under.
+        column: The signal.
+        minimum: Smallest value allowed, None for no bound.
+        maximum: Largest value allowed, None for no bound.
+        splits: The splits judged, None for all.
+    """
+
+    name: str
+    column: str
+    minimum: float | None
+    maximum: float | None
+    splits: tuple[str, ...] | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The interval in words, such as `at least 3`."""
+        return interval_in_words(self.minimum, self.maximum)
+
+    def fails(self) -> pl.Expr:
+        """True where a row breaks the rule; a row without a value passes."""
+        value = pl.col(self.column).cast(pl.Float64).fill_nan(None)
+        broken = pl.lit(False)
+        if self.minimum is not None:
+            broken = broken | (value < self.minimum)
+        if self.maximum is not None:
+            broken = broken | (value > self.maximum)
+        if self.splits is not None:
+            broken = broken & pl.col("split").is_in(self.splits)
+        return broken.fill_null(False)
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with the project."""
+    return sorted(path.stem for path in SUITES.glob("*.json"))
+
+
+def suite_path(name: str) -> Path:
+    """The file of a suite.
+
+    Raises:
+        SuiteError: There is no such suite; the message lists those there are.
+    """
+    names = suite_names()
+    if name not in names:
+        raise SuiteError(f"there is no suite {name!r}; the suites are {', '.join(names)}")
+    return SUITES / f"{name}.json"
+
+
+def row_rules(suite: str = "noise") -> list[RowRule]:
+    """The row rules of a suite, in its order.
+
+    Args:
+        suite: A name under `expectations/suites/`.
+
+    Raises:
+        SuiteError: The suite does not exist or one of its rules cannot be read.
+    """
+    path = suite_path(suite)
+    rules = [
+        _rule(item, path) for item in read_suite(path)["expectations"] if is_row_rule(item)
+    ]
+    names = [rule.name for rule in rules]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SuiteError(f"{path.name}: the row rule {twice[0]!r} is there twice")
+    return rules
+
+
+def failing_rows(signals: pl.DataFrame, rules: Sequence[RowRule]) -> pl.DataFrame:
+    """Each row's broken rules.
+
+    Args:
+        signals: One row per document, with `row_id` and the rules' columns.
+        rules: The rules, in the order in which their findings are wanted.
+
+    Returns:
+        `row_id`, `reason`, `column`, `value`; one row per failing (row, rule), sorted by rule and
+        then as the rows come. A row's first finding is the first rule it breaks.
+
+    Raises:
+        SuiteError: A rule's column is not among the signals.
+    """
+    found = [
+        pl.DataFrame(schema={"row_id": pl.String, "reason": pl.String, "column": pl.String,
+                             "value": pl.Float64})
+    ]  # fmt: skip
+    for rule in rules:
+        require_columns([rule.column], signals.columns, f"the row rule {rule.name!r}")
+        found.append(
+            signals.filter(rule.fails()).select(
+                pl.col("row_id").cast(pl.String),
+                pl.lit(rule.name).alias("reason"),
+                pl.lit(rule.column).alias("column"),
+                pl.col(rule.column).cast(pl.Float64).alias("value"),
+            )
+        )
+    return pl.concat(found)
+
+
+def read_suite(path: Path) -> dict[str, Any]:
+    """Read a suite file and check its shape, not yet its meaning.
+
+    Raises:
+        SuiteError: It is not JSON (with line and column), or not a suite in Great Expectations'
+            format: a name and a list of expectations, each with a type and kwargs.
+    """
+    try:
+        suite = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise SuiteError(
+            f"{path.name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    except OSError as error:
+        raise SuiteError(f"the suite file {path} cannot be read: {error.strerror}") from error
+    if not isinstance(suite, dict) or not isinstance(suite.get("expectations"), list):
+        raise SuiteError(f"{path.name} holds no list `expectations`")
+    if not isinstance(suite.get("name"), str):
+        raise SuiteError(f"{path.name} has no `name`")
+    for place, item in enumerate(suite["expectations"], start=1):
+        if not isinstance(item, dict) or not isinstance(item.get("type"), str):
+            raise SuiteError(f"{path.name}: expectation {place} has no `type`")
+        for field in ("kwargs", "meta"):
+            if not isinstance(item.get(field, {}), dict):
+                raise SuiteError(f"{path.name}: `{field}` of expectation {place} is no object")
+    return suite
+
+
+def is_row_rule(item: dict[str, Any]) -> bool:
+    """Whether an expectation of a suite file judges single rows."""
+    return bool(item.get("meta", {}).get("row_rule"))
+
+
+def require_columns(wanted: Iterable[str], present: Sequence[str], who: str) -> None:
+    """Refuse a column that is not there, naming the one it was probably meant to be.
+
+    Raises:
+        SuiteError: A wanted column is not present.
+    """
+    for column in wanted:
+        if column not in present:
+            near = difflib.get_close_matches(column, present, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(present)}"
+            raise SuiteError(f"{who} asks for column {column!r}, which is not there{hint}")
+
+
+def interval_in_words(minimum: float | None, maximum: float | None) -> str:
+    """`at least 3`, `at most 0.5`, `between 1 and 4`, `exactly 0`, `anything`."""
+    if minimum is not None and minimum == maximum:
+        return f"exactly {minimum:g}"
+    if minimum is not None and maximum is not None:
+        return f"between {minimum:g} and {maximum:g}"
+    if minimum is not None:
+        return f"at least {minimum:g}"
+    return "anything" if maximum is None else f"at most {maximum:g}"
+
+
+def _rule(item: dict[str, Any], path: Path) -> RowRule:
+    name, kwargs = item["meta"].get("rule"), item.get("kwargs", {})
+    if not isinstance(name, str) or not name:
+        raise SuiteError(f"{path.name}: a row rule over {kwargs.get('column')!r} has no meta.rule")
+    if item["type"] != ROW_RULE_TYPE:
+        raise SuiteError(
+            f"{path.name}: the row rule {name!r} is a {item['type']}; row rules are {ROW_RULE_TYPE}"
+        )
+    strange = sorted(set(kwargs) - _ROW_RULE_KWARGS)
+    if strange or not isinstance(kwargs.get("column"), str):
+        what = f"has {strange[0]!r}, which row rules do not know" if strange else "names no column"
+        raise SuiteError(f"{path.name}: the row rule {name!r} {what}")
+    return RowRule(
+        name=name,
+        column=kwargs["column"],
+        minimum=_bound(kwargs.get("min_value"), name, path),
+        maximum=_bound(kwargs.get("max_value"), name, path),
+        splits=_splits(kwargs.get("row_condition"), name, path),
+    )
+
+
+def _bound(value: Any, name: str, path: Path) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise SuiteError(f"{path.name}: a bound of the row rule {name!r} is {value!r}, not a number")
+
+
+def _splits(condition: Any, name: str, path: Path) -> tuple[str, ...] | None:
+    """The splits of a `split IN [...]` condition, as Great Expectations writes it."""
+    if condition is None:
+        return None
+    match condition:
+        case {"column": {"name": "split"}, "operator": "IN", "parameter": [*splits]}:
+            return tuple(str(split) for split in splits)
+    raise SuiteError(f"{path.name}: the row rule {name!r} may only be conditional on `split`")

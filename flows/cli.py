@@ -1,0 +1,99 @@
+"""The command line: `plumbline nightly`, `plumbline ui`. Errors are one message, never a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.errors import Refused, StageFailed, UserError
+from tasks.settings import Environment, load_configuration
+
+EXIT_REFUSED = 3
+EXIT_BROKEN = 1
+EXIT_USER = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 2 bad input, 3 refused, 1 broken."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except Refused as error:
+        return _complain("stopped", error, EXIT_REFUSED)
+    except UserError as error:
+        return _complain("cannot run", error, EXIT_USER)
+    except StageFailed as error:
+        return _complain("failed", error, EXIT_BROKEN)
+    except KeyboardInterrupt:
+        return _complain("interrupted", "finished stages are kept and will be reused", 130)
+    except Exception as error:
+        return _complain("failed", _unforeseen(error), EXIT_BROKEN)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="plumbline", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    nightly = commands.add_parser("nightly", help="prepare, train and assess, here and now")
+    nightly.add_argument("--config", type=Path, help="YAML file of the run configuration")
+    nightly.add_argument("overrides", nargs="*", metavar="section.field=value")
+    nightly.set_defaults(run=_nightly)
+    ui = commands.add_parser("ui", help="serve the Prefect and MLflow UIs over the same stores")
+    ui.add_argument("--prefect-port", type=int, default=4200)
+    ui.add_argument("--mlflow-port", type=int, default=5000)
+    ui.set_defaults(run=_ui)
+    return parser
+
+
+def _nightly(options: argparse.Namespace) -> int:
+    started = time.perf_counter()
+    configuration = load_configuration(options.config, options.overrides)
+    environment = Environment()
+    # The libraries read their environment when imported, so it is set first.
+    environment.apply()
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.nightly import nightly
+    from tasks.console import console
+
+    # In process nobody watches for heartbeats, and each costs a second when its flow ends.
+    quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if environment.embedded else {}
+    with temporary_settings(quiet):
+        page = nightly(configuration)
+    console.print(f"[dim]finished in {time.perf_counter() - started:.0f} s[/dim]")
+    sys.stdout.write(f"{page}\n")
+    return 0
+
+
+def _ui(options: argparse.Namespace) -> int:
+    environment = Environment()
+    environment.apply()
+    from flows.ui import serve
+
+    return serve(environment, options.prefect_port, options.mlflow_port)
+
+
+def _complain(what: str, error: object, status: int) -> int:
+    sys.stderr.write(f"plumbline {what}: {error}\n")
+    return status
+
+
+def _unforeseen(error: Exception) -> str:
+    """Keep the traceback in a file and return the message that names it."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        folder = Environment().home.absolute() / "errors"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
+        path.write_text(json.dumps(sys.argv) + "\n\n" + text)
+    except OSError:
+        return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}\n  The traceback is in {path}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""The whole night: prepare, train, assess, under one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.assess import assess
+from flows.prepare import prepare
+from flows.train import train
+from tasks.configuration import Configuration
+from tasks.console import heading
+from tasks.tracking import runs
+
+
+@flow(name="nightly", persist_result=False)
+def nightly(configuration: Configuration = Configuration()) -> Path:
+    """Validate the corpus, pretrain and fine-tune a model, and promote it if it is no worse.
+
+    Args:
+        configuration: Everything the run is told. The defaults make a complete run on the
+            built-in fictional corpus.
+
+    Returns:
+        The run page.
+    """
+    night = runs.open_night(flow_run.name, configuration, flow_run.id)
+    heading(f"night {night.name}", f"started {night.started}")
+    succeeded = False
+    try:
+        prepared = prepare(configuration, night)
+        trained = train(configuration, night, prepared)
+        page = assess(configuration, night, prepared, trained)
+        succeeded = True
+    finally:
+        runs.close_night(night, succeeded=succeeded)
+    return page

@@ -1,0 +1,113 @@
+"""The two UIs over this machine's stores, on loopback only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tasks.errors import UserError
+from tasks.settings import Environment
+
+HOST = "127.0.0.1"
+_PATIENCE = 120.0  # seconds a server may take to start on a busy machine
+
+
+def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
+    """Start both servers, print their addresses, and stop them when interrupted.
+
+    Raises:
+        UserError: A port is taken, or a server does not start.
+    """
+    for name, port in (("prefect", prefect_port), ("mlflow", mlflow_port)):
+        _require_free(name, port)
+    logs = environment.home.absolute() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    commands = {
+        "prefect": [*_prefect(), "server", "start", "--host", HOST, "--port", str(prefect_port)],
+        "mlflow": [*_mlflow(), "--host", HOST, "--port", str(mlflow_port),
+                   "--backend-store-uri", environment.tracking],
+    }  # fmt: skip
+    addresses = {
+        "prefect": (f"http://{HOST}:{prefect_port}", "/api/health"),
+        "mlflow": (f"http://{HOST}:{mlflow_port}", "/health"),
+    }
+    processes = {name: _start(command, logs / f"{name}.log") for name, command in commands.items()}
+    note = environment.prefect_address_file
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        for name, (address, health) in addresses.items():
+            _await(name, address + health, processes[name], logs / f"{name}.log")
+            sys.stdout.write(f"{name:<8} {address}\n")
+            sys.stdout.flush()
+        # A night started meanwhile uses this server rather than a second one on the same database.
+        note.write_text(addresses["prefect"][0] + "/api")
+        sys.stdout.write("Press Ctrl+C to stop both.\n")
+        sys.stdout.flush()
+        while all(process.poll() is None for process in processes.values()):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        note.unlink(missing_ok=True)
+        for process in processes.values():
+            _stop(process)
+    return 0
+
+
+def _prefect() -> list[str]:
+    return [sys.executable, "-m", "prefect"]
+
+
+def _mlflow() -> list[str]:
+    return [sys.executable, "-m", "mlflow", "server"]
+
+
+def _require_free(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UserError(
+                f"port {port} for the {name} UI is taken",
+                f"Stop what uses it, or choose another: make ui {name.upper()}_PORT={port + 1}",
+            ) from error
+
+
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as handle:
+        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+        return subprocess.Popen(
+            command, stdout=handle, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+
+
+def _await(name: str, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urlopen(url, timeout=2):  # noqa: S310  (our own loopback address)
+                return
+        except (URLError, OSError):
+            time.sleep(0.3)
+    raise UserError(f"the {name} server did not start", f"Its output is in {log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server and its children: they were started as a process group of their own."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,55 @@
+"""Put the run page where people find it: on disk, in MLflow, and linked from Prefect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from tasks.errors import UserError
+from tasks.promotion.report import NightHeader, fill_header
+from tasks.records import Night, Record
+from tasks.settings import Environment
+from tasks.stage import link_artifact, open_store
+from tasks.tracking import runs
+
+
+def publish(night: Night, reported: Record, registered: str) -> Path:
+    """Complete the page with what is the night's own, and show it everywhere.
+
+    The page itself is a stage's result and reused like any other; the night's name, links and
+    times are filled in afterwards, so that a repeated night still has a page of its own.
+
+    Args:
+        night: The night to publish under.
+        reported: The record of the `report` stage.
+        registered: What was done in the registry, as one sentence.
+
+    Returns:
+        The page's path on this machine.
+    """
+    environment = Environment()
+    folder = open_store().fetch(reported)
+    header = NightHeader(
+        name=night.name,
+        started=night.started,
+        registered=registered,
+        mlflow_url=runs.run_address(night.run_id),
+        prefect_url=environment.prefect_ui,
+        timings=tuple(runs.timings(night)),
+    )
+    page = fill_header((folder / "page.html").read_text(), header)
+    path = environment.home.absolute() / "nights" / night.name / "page.html"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page)
+    except OSError as error:
+        raise UserError(f"the run page cannot be written to {path}: {error.strerror}") from error
+    runs.log_file(night.run_id, path)
+    headline = orjson.loads((folder / "headline.json").read_bytes())
+    verdict = orjson.loads((folder / "verdict.json").read_bytes())
+    note = f"### {verdict['sentence']}\n\n{registered}.\n\nThe run page is the artifact `page.html`."
+    runs.log_headline(night, headline, {"plumbline.verdict": verdict["verdict"]}, note)
+    link_artifact("mlflow-run", header.mlflow_url, "The night in MLflow")
+    link_artifact("run-page", path.as_uri(), f"Run page: {verdict['sentence']}")
+    return path

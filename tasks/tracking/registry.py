@@ -1,0 +1,160 @@
+"""Which model is champion: versions and the alias `champion` in MLflow's model registry.
+
+A model version is known by the digest of its bundle, so the same model is registered once however
+often a night is repeated, and by the digest of the opponent it was judged against.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import UserError
+from tasks.records import Frozen, Night, Outcome, Record
+from tasks.settings import ROOT, Environment
+from tasks.stage import open_store, stage
+from tasks.store import MANIFEST
+from tasks.tracking.runs import client
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+ALIAS = "champion"
+_DIGEST = "plumbline.digest"
+_OPPONENT = "plumbline.opponent"
+_VERDICT = "plumbline.verdict"
+_NEEDED = ("tensorflow", "keras", "tokenizers", "safetensors", "numpy", "mlflow")
+
+
+class Standing(Frozen):
+    """What the registry says of a candidate before it is judged.
+
+    Attributes:
+        opponent: Digest of the bundle to judge it against, None where there is no champion.
+        champion_version: The registry's version of that champion.
+    """
+
+    opponent: str | None
+    champion_version: str | None
+
+
+def standing(candidate: Record) -> Standing:
+    """Whom to judge a candidate against.
+
+    A candidate that is itself the champion keeps the opponent it won against, so that repeating a
+    night repeats its verdict and computes nothing.
+    """
+    champion = _champion()
+    if champion is None:
+        return Standing(opponent=None, champion_version=None)
+    digest = champion.tags[_DIGEST]
+    if digest == candidate.digest:
+        digest = champion.tags.get(_OPPONENT) or None
+    held = _version_of(digest) if digest else None
+    return Standing(opponent=digest, champion_version=str(held.version) if held else None)
+
+
+@stage
+def champion(*, digest: str, out: Path) -> Outcome:
+    """The champion's bundle, as a folder like any other stage's.
+
+    Args:
+        digest: The bundle's content digest, by which the registry finds the version.
+        out: Folder to write to.
+    """
+    found = _version_of(digest)
+    if found is None:
+        raise UserError(
+            f"the champion {digest[:12]} is not in the registry",
+            "Point the alias `champion` at an existing version, or delete the alias.",
+        )
+    from mlflow.artifacts import download_artifacts
+
+    name = Environment().model_name
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(download_artifacts(f"models:/{name}/{found.version}", dst_path=folder))
+        bundle = path / "artifacts" / "bundle"
+        shutil.copytree(bundle, out, dirs_exist_ok=True)
+    return Outcome(summary=f"version {found.version} of {name}")
+
+
+def settle(night: Night, candidate: Record, decided: Record, held: Standing) -> str:
+    """Register a judged candidate, once, and make it champion if the verdict says so.
+
+    Returns:
+        One sentence on what was done.
+    """
+    name = Environment().model_name
+    promoted = decided.outcome.metrics.get("promoted", 0.0) > 0
+    found = _version_of(candidate.digest)
+    if found is None:
+        found = _register(name, night, candidate, decided, held, promoted=promoted)
+    current = _champion()
+    if not promoted:
+        return f"version {found.version} of {name} is registered and was refused"
+    if current is None or current.version != found.version:
+        client().set_registered_model_alias(name, ALIAS, found.version)
+    return f"version {found.version} of {name} is champion"
+
+
+def _register(
+    name: str, night: Night, candidate: Record, decided: Record, held: Standing, *, promoted: bool
+) -> ModelVersion:
+    import mlflow
+
+    folder = open_store().fetch(candidate)
+    with tempfile.TemporaryDirectory() as temporary, mlflow.start_run(run_id=night.run_id):
+        bundle = Path(temporary, "bundle")
+        shutil.copytree(folder, bundle, ignore=shutil.ignore_patterns(MANIFEST))
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={"bundle": str(bundle)},
+            code_paths=[str(ROOT / "models")],
+            pip_requirements=[f"{package}=={version(package)}" for package in _NEEDED],
+            input_example=None,
+            signature=_signature(),
+            registered_model_name=name,
+        )
+    tags = {
+        _DIGEST: candidate.digest,
+        _OPPONENT: held.opponent or "",
+        _VERDICT: "promoted" if promoted else "refused",
+        "plumbline.night": night.name,
+        "plumbline.reason": decided.outcome.summary,
+    }
+    for tag, value in tags.items():
+        client().set_model_version_tag(name, info.registered_model_version, tag, value)
+    return client().get_model_version(name, info.registered_model_version)
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Map
+
+    answer = [
+        ColSpec(DataType.string, "label"),
+        ColSpec(DataType.double, "confidence"),
+        ColSpec(Map(DataType.double), "probabilities"),
+    ]
+    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(answer))
+
+
+def _champion() -> ModelVersion | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client().get_model_version_by_alias(Environment().model_name, ALIAS)
+    except MlflowException:
+        return None
+
+
+def _version_of(digest: str) -> ModelVersion | None:
+    """The newest version with this bundle whose registration was finished."""
+    versions = client().search_model_versions(f"name = '{Environment().model_name}'")
+    found = [v for v in versions if v.tags.get(_DIGEST) == digest]
+    return max(found, key=lambda v: int(v.version), default=None)
