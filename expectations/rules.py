@@ -92,9 +92,7 @@ def row_rules(suite: str = "noise") -> list[RowRule]:
         SuiteError: The suite does not exist or one of its rules cannot be read.
     """
     path = suite_path(suite)
-    rules = [
-        _rule(item, path) for item in read_suite(path)["expectations"] if is_row_rule(item)
-    ]
+    rules = [_rule(item, path) for item in read_suite(path)["expectations"] if is_row_rule(item)]
     names = [rule.name for rule in rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
