@@ -58,8 +58,8 @@ def interval(
         level: Share of the resamples between `low` and `high`.
 
     Returns:
-        `value`, `low` and `high`, the value always between. One row, or rows that are all alike, give an interval of
-        width zero; `share` is wiser there.
+        `value`, `low` and `high`, the value always between. One row, or rows that are all alike,
+        give an interval of width zero; `share` is wiser there.
 
     Raises:
         ValueError: There are no rows.

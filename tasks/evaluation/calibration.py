@@ -53,22 +53,23 @@ def calibration(quality: Path, *, config: Evaluation, seed: int, out: Path, log:
         (out / "calibration.json").write_bytes(orjson.dumps({"skipped": why}, option=_JSON))
         return Outcome(summary=why, skipped=why)
     confidence, correct = rows["confidence"].to_numpy(), rows["correct"].to_numpy()
+    ece = interval(
+        np.stack([confidence, correct], axis=1),
+        resamples=config.bootstrap,
+        seed=seed,
+        statistic=expected_calibration_error,
+    )
+    brier = interval(_brier_of(rows), resamples=config.bootstrap, seed=seed)
     found = {
         "rows": len(rows),
-        "ece": interval(
-            np.stack([confidence, correct], axis=1),
-            resamples=config.bootstrap,
-            seed=seed,
-            statistic=expected_calibration_error,
-        ),
-        "brier": interval(_brier_of(rows), resamples=config.bootstrap, seed=seed),
+        "ece": ece,
+        "brier": brier,
         "bins": reliability_bins(confidence, correct),
     }
     (out / "calibration.json").write_bytes(orjson.dumps(found, option=_JSON))
-    ece, brier = found["ece"]["value"], found["brier"]["value"]
     return Outcome(
-        summary=f"ECE {ece:.3f}, Brier {brier:.3f} on {len(rows):,} rows",
-        metrics={"ece": ece, "brier": brier},
+        summary=f"ECE {ece['value']:.3f}, Brier {brier['value']:.3f} on {len(rows):,} rows",
+        metrics={"ece": ece["value"], "brier": brier["value"]},
         artifacts=("calibration.json",),
     )
 
