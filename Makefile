@@ -43,7 +43,7 @@ test-fast: $(READY) ## the unit tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit -m "not slow"
 
 lock: $(READY) ## recompute requirements.lock from pyproject.toml (needs uv)
-	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --no-annotate --no-header -o requirements.lock
+	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra team --python-version 3.11 --no-annotate --no-header -o requirements.lock
 
 clean: ## remove the environment and caches; runs are kept
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -68,12 +68,21 @@ def assess(
             seed=c.seed,
         )
         registered = _settle(night, candidate, decided, held)
-        stages = {**prepared, **trained, **judged, **opposing, "explain": explained, "decide": decided}
+        stages = {
+            **prepared,
+            **trained,
+            **judged,
+            **opposing,
+            "explain": explained,
+            "decide": decided,
+        }
         page = report(stages, configuration=c)
     return _publish(night, page, registered)
 
 
-def _evaluate(model: Record, corpus: Record, c: Configuration, prefix: str = "") -> dict[str, Record]:
+def _evaluate(
+    model: Record, corpus: Record, c: Configuration, prefix: str = ""
+) -> dict[str, Record]:
     """Every evaluation of one model on tonight's held-out rows and probes."""
     config, seed = c.evaluate, c.seed
     scored = quality(model, corpus, config=config, seed=seed, title=f"{prefix}quality")
@@ -86,7 +95,12 @@ def _evaluate(model: Record, corpus: Record, c: Configuration, prefix: str = "")
             model, corpus, config=config, seed=seed, title=f"{prefix}hallucination"
         ),
         f"{prefix}group_metrics": group_metrics(
-            scored, corpus, config=config, fairness=c.fairness, seed=seed, title=f"{prefix}group_metrics"
+            scored,
+            corpus,
+            config=config,
+            fairness=c.fairness,
+            seed=seed,
+            title=f"{prefix}group_metrics",
         ),
         f"{prefix}robustness": robustness(
             model, corpus, config=config, seed=seed, title=f"{prefix}robustness"

@@ -1,4 +1,4 @@
-"""The command line: `plumbline nightly`, `plumbline ui`. Errors are one message, never a traceback."""
+"""The command line. Whatever goes wrong is one message that says what to do, never a traceback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import Refused, StageFailed, UserError
-from tasks.settings import Environment, load_configuration
+from tasks.settings import ROOT, Environment, load_configuration
 
 EXIT_REFUSED = 3
 EXIT_BROKEN = 1
@@ -46,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--prefect-port", type=int, default=4200)
     ui.add_argument("--mlflow-port", type=int, default=5000)
     ui.set_defaults(run=_ui)
+    deploy = commands.add_parser("deploy", help="register deployments with the Prefect server")
+    deploy.set_defaults(run=_deploy)
+    worker = commands.add_parser("worker", help="execute deployed runs on this machine")
+    worker.add_argument("--pool", default="cpu", choices=("cpu", "gpu"))
+    worker.set_defaults(run=_worker)
     return parser
 
 
@@ -72,9 +77,23 @@ def _nightly(options: argparse.Namespace) -> int:
 def _ui(options: argparse.Namespace) -> int:
     environment = Environment()
     environment.apply()
-    from flows.ui import serve
+    from flows.servers import serve
 
     return serve(environment, options.prefect_port, options.mlflow_port)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    Environment().apply()
+    from flows.servers import deploy
+
+    return deploy(ROOT)
+
+
+def _worker(options: argparse.Namespace) -> int:
+    Environment().apply()
+    from flows.servers import work
+
+    return work(ROOT, options.pool)
 
 
 def _complain(what: str, error: object, status: int) -> int:

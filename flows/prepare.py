@@ -19,7 +19,9 @@ from tasks.tracking import runs
 
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
-def prepare(configuration: Configuration = Configuration(), night: Night | None = None) -> dict[str, Record]:
+def prepare(
+    configuration: Configuration = Configuration(), night: Night | None = None
+) -> dict[str, Record]:
     """Validate, clean, audit and augment the corpus.
 
     Args:

@@ -31,7 +31,9 @@ def train(
     night = night or runs.open_night("train", configuration, None)
     prepared = prepared or prepare(configuration, night)
     c = configuration
-    heading("train", f"{c.pretrain.layers} layers x {c.pretrain.width}, {c.pretrain.tokens:,} tokens")
+    heading(
+        "train", f"{c.pretrain.layers} layers x {c.pretrain.width}, {c.pretrain.tokens:,} tokens"
+    )
     with runs.nested(night, "train"):
         tokenized = tokenize(prepared["augment"], config=c.tokenize)
         packed = pack(tokenized, config=c.tokenize)

@@ -160,15 +160,15 @@ class Tokenization(Section):
 class Pretraining(Section):
     """The encoder and its masked-language-model training."""
 
-    layers: int = Field(2, ge=1, le=48)
+    layers: int = Field(2, ge=1, le=48, description="Transformer layers")
     width: int = Field(128, ge=16, le=4096, description="Hidden size; a multiple of `heads`")
-    heads: int = Field(4, ge=1, le=64)
+    heads: int = Field(4, ge=1, le=64, description="Attention heads")
     tokens: int = Field(5_000_000, ge=1000, description="Training budget (token presentations)")
     batch_tokens: int = Field(4096, ge=64, description="Tokens per optimizer step")
-    learning_rate: float = Field(2e-3, gt=0, le=1)
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak of the schedule")
     warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the steps that warm up")
     decay: float = Field(0.3, ge=0, le=1, description="Share of the steps that decay to zero")
-    weight_decay: float = Field(0.01, ge=0, le=1)
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled decay")
     mask_rate: float = Field(0.3, gt=0, lt=1, description="Share of the tokens to predict")
     adversarial: Literal["none", "fgm"] = Field("fgm", description="Perturbation of the embeddings")
     adversarial_share: float = Field(
@@ -196,9 +196,9 @@ class Pretraining(Section):
 class Finetuning(Section):
     """The classification head."""
 
-    epochs: int = Field(3, ge=1, le=100)
+    epochs: int = Field(3, ge=1, le=100, description="Passes over the labelled rows")
     batch: int = Field(32, ge=1, le=4096, description="Rows per step")
-    learning_rate: float = Field(5e-4, gt=0, le=1)
+    learning_rate: float = Field(5e-4, gt=0, le=1, description="Peak of the schedule")
     max_tokens: int = Field(128, ge=8, le=8192, description="Longer texts are cut (tokens)")
     max_minutes: float = Field(
         1.5, gt=0, description="Ends the last epoch early when time is up (min)"
@@ -267,18 +267,18 @@ class Configuration(Section):
     """Everything one nightly run is told."""
 
     seed: int = Field(20, ge=0, lt=2**31, description="Seed of every random choice")
-    source: Source = Source()
-    profile: Profiling = Profiling()
-    validation: Validation = Validation()
-    clean: Cleaning = Cleaning()
-    fairness: Fairness = Fairness()
-    augment: Augmentation = Augmentation()
-    tokenize: Tokenization = Tokenization()
-    pretrain: Pretraining = Pretraining()
-    finetune: Finetuning = Finetuning()
-    evaluate: Evaluation = Evaluation()
-    explain: Explanation = Explanation()
-    decide: Decision = Decision()
+    source: Source = Field(Source(), description="Where the text comes from")
+    profile: Profiling = Field(Profiling(), description="Duplicates, leaks, groups")
+    validation: Validation = Field(Validation(), description="Which suites judge the data")
+    clean: Cleaning = Field(Cleaning(), description="Repairs")
+    fairness: Fairness = Field(Fairness(), description="Groups and their correction")
+    augment: Augmentation = Field(Augmentation(), description="Rows made up")
+    tokenize: Tokenization = Field(Tokenization(), description="Vocabulary and sequences")
+    pretrain: Pretraining = Field(Pretraining(), description="Encoder and its training")
+    finetune: Finetuning = Field(Finetuning(), description="Classification head")
+    evaluate: Evaluation = Field(Evaluation(), description="How the model is judged")
+    explain: Explanation = Field(Explanation(), description="Which predictions are explained")
+    decide: Decision = Field(Decision(), description="What a candidate must meet")
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Configuration:

@@ -1,4 +1,4 @@
-"""The two UIs over this machine's stores, on loopback only."""
+"""The processes beside a run: the two UIs, the deployments they show, and the worker behind them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tasks.errors import UserError
 from tasks.settings import Environment
 
 HOST = "127.0.0.1"
+POOLS = ("cpu", "gpu")
 _PATIENCE = 120.0  # seconds a server may take to start on a busy machine
 
 
@@ -61,6 +62,56 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
     return 0
 
 
+def deploy(root: Path) -> int:
+    """Make the work pools and register every deployment; repeating it changes nothing.
+
+    Raises:
+        UserError: No Prefect server answers.
+    """
+    _require_server()
+    environment = {**os.environ, "PLUMBLINE_ROOT": os.environ.get("PLUMBLINE_ROOT", str(root))}
+    for pool in POOLS:
+        create = ["--no-prompt", "work-pool", "create", "--type", "process", "--overwrite", pool]
+        _run([*_prefect(), *create], root, environment)
+    _run([*_prefect(), "work-pool", "set-concurrency-limit", "gpu", "1"], root, environment)
+    everything = ["deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
+    _run([*_prefect(), "--no-prompt", *everything], root, environment)
+    sys.stdout.write("deployed; start a worker with: make worker\n")
+    return 0
+
+
+def work(root: Path, pool: str) -> int:
+    """Execute the deployed runs of one pool until interrupted.
+
+    Raises:
+        UserError: No Prefect server answers.
+    """
+    _require_server()
+    command = [*_prefect(), "worker", "start", "--pool", pool, "--type", "process"]
+    return subprocess.run(command, cwd=root, check=False).returncode
+
+
+def _require_server() -> None:
+    address = os.environ.get("PREFECT_API_URL", "")
+    try:
+        with urlopen(f"{address}/health", timeout=5):  # noqa: S310  (the user's own address)
+            return
+    except (ValueError, OSError) as error:
+        where = f"at {address}" if address else "on this machine"
+        raise UserError(
+            f"no Prefect server answers {where}",
+            "Start one with `make ui`, or set PREFECT_API_URL.",
+        ) from error
+
+
+def _run(command: list[str], root: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UserError(f"`{' '.join(command[1:])}` failed:\n{done.stdout}{done.stderr}")
+
+
 def _prefect() -> list[str]:
     return [sys.executable, "-m", "prefect"]
 
@@ -85,7 +136,11 @@ def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as handle:
         environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
         return subprocess.Popen(
-            command, stdout=handle, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
 
 

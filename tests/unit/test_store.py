@@ -1,0 +1,95 @@
+"""The store: whole or absent, and never a wrong result."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.records import Outcome
+from tasks.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"), tmp_path / "cache")
+
+
+def committed(store: Store, text: str = "seven"):
+    with store.work("count", "k1") as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "words.txt").write_text(text)
+        return store.commit(folder, "count", "k1", Outcome(summary="counted"), 0.5)
+
+
+def test_a_committed_folder_is_found_with_its_record_and_contents(store: Store) -> None:
+    record = committed(store)
+    assert store.find("count", "k1") == record
+    assert (store.fetch(record) / "sub" / "words.txt").read_text() == "seven"
+
+
+def test_the_digest_is_of_contents_and_names_and_nothing_else(tmp_path: Path) -> None:
+    digests = [
+        committed(Store(str(tmp_path / name), tmp_path / "cache"), text).digest
+        for name, text in [("a", "seven"), ("b", "seven"), ("c", "eight")]
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest"])
+def test_a_damaged_folder_counts_as_absent(store: Store, damage: str) -> None:
+    record = committed(store)
+    file = Path(record.uri) / "sub" / "words.txt"
+    if damage == "flip":
+        file.write_text("sevem")
+    elif damage == "truncate":
+        file.write_text("sev")
+    elif damage == "remove":
+        file.unlink()
+    else:
+        (Path(record.uri) / "manifest.json").write_text('{"record":')
+    assert store.find("count", "k1") is None
+    with pytest.raises(UserError, match="missing or damaged"):
+        store.fetch(record)
+
+
+def test_a_damaged_folder_is_replaced_by_the_next_commit(store: Store) -> None:
+    record = committed(store)
+    (Path(record.uri) / "sub" / "words.txt").write_text("x")
+    assert committed(store) == record
+    assert store.find("count", "k1") == record
+
+
+def test_unfinished_work_leaves_nothing_behind(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.work("count", "k2") as folder:
+        (folder / "half.txt").write_text("ha")
+        raise RuntimeError
+    assert store.find("count", "k2") is None
+    assert not folder.exists()
+
+
+def test_scratch_outlives_a_failure_and_ends_with_success(store: Store) -> None:
+    scratch = store.scratch("count", "k1")
+    (scratch / "step-10").write_text("x")
+    assert (store.scratch("count", "k1") / "step-10").exists()
+    committed(store)
+    assert not scratch.exists()
+
+
+def test_a_remote_store_gives_back_what_was_put(tmp_path: Path) -> None:
+    store = Store("memory://plumbline-test", tmp_path / "cache")
+    record = committed(store)
+    again = Store("memory://plumbline-test", tmp_path / "another")
+    assert again.find("count", "k1") == record
+    assert (again.fetch(record) / "sub" / "words.txt").read_text() == "seven"
+
+
+def test_an_unwritable_store_is_one_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = Store(str(tmp_path / "file" / "store"), tmp_path / "cache")
+    with pytest.raises(UserError, match=r"cannot be written.*part of its path is a file"):
+        committed(store)
+
+
+def test_an_unknown_protocol_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere://x"):
+        Store("nowhere://x", tmp_path)
