@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly ui deploy worker check test test-fast lock clean purge
+.PHONY: help nightly prepare ui deploy worker check test test-fast lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -20,6 +20,9 @@ help: ## show this list
 
 nightly: $(READY) ## run the whole night here and now: DATA=file TEXT=column LABEL=column SET="section.field=value"
 	@$(BIN)/plumbline nightly --config $(CONFIG) $(OVERRIDES)
+
+prepare: $(READY) ## only the data stages, to see what is wrong with a corpus: same arguments
+	@$(BIN)/plumbline prepare --config $(CONFIG) $(OVERRIDES)
 
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

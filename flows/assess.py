@@ -45,13 +45,12 @@ def assess(
     Returns:
         The run page.
     """
-    night = night or runs.open_night("assess", configuration, None)
-    prepared = prepared or prepare(configuration, night)
-    trained = trained or train(configuration, night, prepared)
     c = configuration
-    candidate = trained["finetune"]
-    heading("assess", f"candidate {candidate.digest[:12]}")
-    with runs.nested(night, "assess"):
+    with runs.subflow("assess", configuration, night) as night:
+        prepared = prepared or prepare(configuration, night)
+        trained = trained or train(configuration, night, prepared)
+        candidate = trained["finetune"]
+        heading("assess", f"candidate {candidate.digest[:12]}")
         judged = _evaluate(candidate, prepared["clean"], c)
         held = registry.standing(candidate)
         opposing = {}
@@ -77,7 +76,7 @@ def assess(
             "decide": decided,
         }
         page = report(stages, configuration=c)
-    return _publish(night, page, registered)
+        return _publish(night, page, registered)
 
 
 def _evaluate(

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tasks.errors import Refused, StageFailed, UserError
@@ -38,10 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="plumbline", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    nightly = commands.add_parser("nightly", help="prepare, train and assess, here and now")
-    nightly.add_argument("--config", type=Path, help="YAML file of the run configuration")
-    nightly.add_argument("overrides", nargs="*", metavar="section.field=value")
-    nightly.set_defaults(run=_nightly)
+    for name, purpose in {
+        "nightly": "prepare, train and assess, here and now",
+        "prepare": "only the data stages: what is wrong with a corpus",
+    }.items():
+        command = commands.add_parser(name, help=purpose)
+        command.add_argument("--config", type=Path, help="YAML file of the run configuration")
+        command.add_argument("overrides", nargs="*", metavar="section.field=value")
+        command.set_defaults(run=_run_flow, flow=name)
     ui = commands.add_parser("ui", help="serve the Prefect and MLflow UIs over the same stores")
     ui.add_argument("--prefect-port", type=int, default=4200)
     ui.add_argument("--mlflow-port", type=int, default=5000)
@@ -54,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _nightly(options: argparse.Namespace) -> int:
+def _run_flow(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     configuration = load_configuration(options.config, options.overrides)
     environment = Environment()
@@ -62,16 +66,27 @@ def _nightly(options: argparse.Namespace) -> int:
     environment.apply()
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from flows.nightly import nightly
     from tasks.console import console
 
     # In process nobody watches for heartbeats, and each costs a second when its flow ends.
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if environment.embedded else {}
     with temporary_settings(quiet):
-        page = nightly(configuration)
+        result = _flow(options.flow)(configuration)
     console.print(f"[dim]finished in {time.perf_counter() - started:.0f} s[/dim]")
-    sys.stdout.write(f"{page}\n")
+    if isinstance(result, Path):
+        sys.stdout.write(f"{result}\n")
     return 0
+
+
+def _flow(name: str) -> Callable[..., object]:
+    """Imported here, so that `plumbline prepare` needs nothing of training."""
+    if name == "prepare":
+        from flows.prepare import prepare
+
+        return prepare
+    from flows.nightly import nightly
+
+    return nightly
 
 
 def _ui(options: argparse.Namespace) -> int:

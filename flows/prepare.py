@@ -28,10 +28,9 @@ def prepare(
         configuration: Everything the run is told.
         night: The parent night; leave empty to start one of its own.
     """
-    night = night or runs.open_night("prepare", configuration, None)
     c = configuration
     heading("prepare", c.source.location)
-    with runs.nested(night, "prepare"):
+    with runs.subflow("prepare", configuration, night):
         content = source_digest(c.source)
         raw = ingest(config=c.source, seed=c.seed, content=content)
         signals = profile(raw, config=c.profile)

@@ -28,13 +28,11 @@ def train(
         night: The parent night; leave empty to start one of its own.
         prepared: What `prepare` returned; leave empty to run or reuse it.
     """
-    night = night or runs.open_night("train", configuration, None)
-    prepared = prepared or prepare(configuration, night)
     c = configuration
-    heading(
-        "train", f"{c.pretrain.layers} layers x {c.pretrain.width}, {c.pretrain.tokens:,} tokens"
-    )
-    with runs.nested(night, "train"):
+    with runs.subflow("train", configuration, night) as night:
+        prepared = prepared or prepare(configuration, night)
+        size = f"{c.pretrain.layers} layers x {c.pretrain.width}"
+        heading("train", f"{size}, {c.pretrain.tokens:,} tokens")
         tokenized = tokenize(prepared["augment"], config=c.tokenize)
         packed = pack(tokenized, config=c.tokenize)
         pretrained = pretrain(packed, tokenized, config=c.pretrain, seed=c.seed)

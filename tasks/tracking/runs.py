@@ -107,25 +107,35 @@ def open_night(name: str, configuration: BaseModel, flow_run_id: str | None) -> 
 
 
 @contextmanager
-def nested(night: Night, name: str) -> Iterator[str]:
-    """A subflow's run under the night's, made the current run of the stages within."""
+def subflow(name: str, configuration: BaseModel, night: Night | None) -> Iterator[Night]:
+    """A subflow's run under the night's, made the current run of the stages within.
+
+    A subflow that was started by itself has no night, and is given one of its own.
+    """
+    own = night is None
+    night = night or open_night(name, configuration, None)
+    run_id = _nested_run(night, name)
+    token = _current.set(run_id)
+    succeeded = False
+    try:
+        yield night
+        succeeded = True
+    finally:
+        _current.reset(token)
+        client().set_terminated(run_id, status="FINISHED" if succeeded else "FAILED")
+        if own:
+            close_night(night, succeeded=succeeded)
+
+
+def _nested_run(night: Night, name: str) -> str:
     experiment = client().get_run(night.run_id).info.experiment_id
     query = f"tags.`mlflow.parentRunId` = '{night.run_id}' and attributes.run_name = '{name}'"
     found = client().search_runs([experiment], query)
     if found:
-        run_id = found[0].info.run_id
-        client().update_run(run_id, status="RUNNING")
-    else:
-        tags = {"mlflow.parentRunId": night.run_id, "plumbline.kind": "subflow", **_process_tags()}
-        run_id = client().create_run(experiment, tags=tags, run_name=name).info.run_id
-    token = _current.set(run_id)
-    status = "FAILED"
-    try:
-        yield run_id
-        status = "FINISHED"
-    finally:
-        _current.reset(token)
-        client().set_terminated(run_id, status=status)
+        client().update_run(found[0].info.run_id, status="RUNNING")
+        return str(found[0].info.run_id)
+    tags = {"mlflow.parentRunId": night.run_id, "plumbline.kind": "subflow", **_process_tags()}
+    return str(client().create_run(experiment, tags=tags, run_name=name).info.run_id)
 
 
 def close_night(night: Night, *, succeeded: bool) -> None:

@@ -38,8 +38,9 @@ def test_a_night_is_one_parent_run_with_a_child_per_subflow_and_no_fact_twice(ho
     night = runs.open_night("otter", Configuration(), "flow-1")
     for _ in range(2):  # the second time is a retry of the same flow run
         assert runs.open_night("otter", Configuration(), "flow-1") == night
-        with runs.nested(night, "prepare") as run_id:
-            assert runs.current_run() == run_id
+        with runs.subflow("prepare", Configuration(), night):
+            run_id = runs.current_run()
+            assert run_id is not None
             runs.log_curve(run_id, "clean", points[:2])
             runs.log_stage(run_id, "clean", record(), folder, seconds=1.5, reused=False)
         runs.log_headline(night, {"accuracy": 0.9}, {"plumbline.verdict": "promote"}, "# note")
