@@ -216,8 +216,11 @@ class Evaluation(Section):
         60, ge=0, le=10_000, description="Test rows attacked; 0 turns attacks off"
     )
     attack_queries: int = Field(150, ge=1, description="Model queries allowed per attacked row")
-    attack_seconds: float = Field(
-        45.0, gt=0, description="Stops starting new attacks after this time (s)"
+    attack_total_queries: int = Field(
+        6000, ge=1, description="Model queries allowed for all attacked rows together"
+    )
+    attack_words: int = Field(
+        120, ge=5, le=10_000, description="Longer texts are attacked in their first words"
     )
     max_probes: int = Field(1500, ge=1, description="Most fact probes asked")
 
