@@ -1,0 +1,269 @@
+"""The model bundle: one folder that holds everything needed to ask the model anything.
+
+    config.json           the encoder's shape and `max_tokens`
+    tokenizer.json        Hugging Face's format
+    labels.json           {"classes": [...]}, empty without labels
+    encoder.safetensors   encoder and masked-language-model head, as pretrained
+    head.safetensors      the fine-tuned encoder and the classification head; absent without labels
+
+The encoder is there twice because fine-tuning moves it away from its masked-language-model head:
+facts and held-out loss are asked of the pretrained weights, classes of the fine-tuned ones. Each
+alone would make the other's figures meaningless; the weights are small beside the corpus.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from models import inference, weights
+from models.batching import batches, pad
+from models.configuration import EncoderConfig
+from models.encoder import MaskedLanguageModel, build
+from models.heads import Classifier, build_classifier
+
+MASK = "[MASK]"
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+# A token of English takes some 5 characters; what lies 16 times max_tokens in is hardly ever read.
+_CHARACTERS_PER_TOKEN = 16
+
+
+class TextModel:
+    """A loaded bundle: classes of texts, likelihoods of answers, loss on held-out text."""
+
+    def __init__(
+        self,
+        masked: MaskedLanguageModel,
+        classifier: Classifier | None,
+        tokenizer: Tokenizer,
+        classes: Sequence[str],
+        max_tokens: int,
+    ) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.classes = list(classes)
+        self.max_tokens = max_tokens
+        self.tokenizer = tokenizer
+        self._mask = int(tokenizer.token_to_id(MASK))
+        self._unknown = int(tokenizer.token_to_id("[UNK]"))
+        self._classify = inference.classifying(classifier) if classifier is not None else None
+        self._log_probabilities = inference.log_probabilities(masked)
+        self._losses = inference.losses(masked)
+
+    @classmethod
+    def load(cls, folder: Path) -> TextModel:
+        """Read a bundle.
+
+        Args:
+            folder: Directly holds the files named in the module's docstring.
+
+        Raises:
+            ValueError: A file is missing or does not fit the others.
+        """
+        config, max_tokens = read_config(folder)
+        masked = build(config)
+        weights.load(masked, folder / "encoder.safetensors")
+        classes = orjson.loads((folder / "labels.json").read_bytes())["classes"]
+        classifier = None
+        if classes:
+            classifier = build_classifier(config, len(classes))
+            weights.load(classifier, folder / "head.safetensors")
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return cls(masked, classifier, tokenizer, classes, max_tokens)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the model was fine-tuned on labels and can classify."""
+        return self._classify is not None
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, its special tokens included, at most `max_tokens` of them.
+
+        Of a long text only the beginning is tokenised, unless that turns out too short.
+        """
+        clean = [str(text).encode("utf-8", "replace").decode() for text in texts]
+        limit = _CHARACTERS_PER_TOKEN * self.max_tokens
+        short = [text if len(text) <= limit else _cut(text, limit) for text in clean]
+        rows = [encoding.ids for encoding in self.tokenizer.encode_batch(short)]
+        for place, (row, full) in enumerate(zip(rows, clean, strict=True)):
+            if len(row) <= self.max_tokens and len(short[place]) < len(full):
+                rows[place] = self.tokenizer.encode(full).ids
+        return [_truncated(row, self.max_tokens) or [self._unknown] for row in rows]
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probability of each class, `(N, C)`, rows summing to 1; defined for every string.
+
+        Raises:
+            ValueError: The model has no classification head.
+        """
+        if self._classify is None:
+            raise ValueError("this model has no classes: it was trained on text without labels")
+        rows = self.encode(texts)
+        scores = np.zeros((len(rows), len(self.classes)), np.float64)
+        for chosen, length in batches([len(row) for row in rows], self.max_tokens):
+            scores[chosen] = self._classify(*pad([rows[i] for i in chosen], length)).numpy()
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    def score_candidates(
+        self, statements: Sequence[str], candidates: Sequence[Sequence[str]]
+    ) -> list[NDArray[np.float64]]:
+        """How the model shares its belief among each statement's possible answers.
+
+        An answer of k subwords takes the place of `[MASK]` as k mask tokens; its score is the sum
+        of its subwords' log-probabilities there, all read in one pass, each not knowing the
+        others. The scores of a statement's candidates are brought to sum 1 by a softmax.
+
+        Args:
+            statements: Each with exactly one `[MASK]`.
+            candidates: The possible answers of each statement, at least one.
+
+        Returns:
+            One array per statement, in the order of its candidates.
+
+        Raises:
+            ValueError: A statement has no `[MASK]`, or several.
+        """
+        pieces = self._pieces(sorted({c for choice in candidates for c in choice}))
+        frames = [self._around_mask(statement) for statement in statements]
+        jobs = [
+            (number, size)
+            for number, choice in enumerate(candidates)
+            for size in sorted({len(pieces[c]) for c in choice})
+        ]
+        found = self._mask_log_probabilities([(*frames[number], size) for number, size in jobs])
+        scores = [np.zeros(len(choice)) for choice in candidates]
+        for job, there in found:
+            number, size = jobs[job]
+            choice = candidates[number]
+            fitting = [j for j, c in enumerate(choice) if len(pieces[c]) == size]
+            ids = np.array([pieces[choice[j]] for j in fitting])  # (c, size)
+            scores[number][fitting] = there[np.arange(size), ids].sum(axis=1, dtype=np.float64)
+        return [_softmax(score) for score in scores]
+
+    def masked_loss(
+        self, rows: Sequence[Sequence[int]], hidden: Sequence[NDArray[np.bool_]]
+    ) -> NDArray[np.float64]:
+        """Loss on tokens that are hidden from the model and have to be guessed.
+
+        Args:
+            rows: Token ids, one document or part of one per row, at most `max_tokens` each.
+            hidden: Which tokens of each row are replaced by `[MASK]`.
+
+        Returns:
+            `(N, 3)`: sum of the negative log-likelihoods (nats), number of hidden tokens, and
+            number guessed right.
+        """
+        found = np.zeros((len(rows), 3))
+        for chosen, length in batches([len(row) for row in rows], self.max_tokens):
+            tokens, segments, positions = pad([rows[i] for i in chosen], length)
+            covered = np.zeros(tokens.shape, bool)
+            for place, i in enumerate(chosen):
+                covered[place, : len(hidden[i])] = hidden[i]
+            which = np.argwhere(covered).astype(np.int32)
+            if not len(which):
+                continue
+            truth = tokens[covered]
+            tokens = np.where(covered, np.int32(self._mask), tokens)
+            loss, right = self._losses(tokens, segments, positions, which, truth)
+            for column, values in enumerate((loss.numpy(), np.ones(len(which)), right.numpy())):
+                sums = np.bincount(which[:, 0], weights=values, minlength=len(chosen))
+                found[chosen, column] = sums
+        return found
+
+    def _mask_log_probabilities(
+        self, jobs: Sequence[tuple[list[int], list[int], int]]
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """For jobs (ids before, ids after, k): the job's number and its `(k, V)` at the k masks."""
+        rows, starts = [], []
+        for before, after, size in jobs:
+            left, right = _fit(before, after, self.max_tokens - size)
+            rows.append([*left, *[self._mask] * size, *right])
+            starts.append(len(left))
+        for chosen, length in batches([len(row) for row in rows], self.max_tokens):
+            which = [
+                (place, starts[i] + k) for place, i in enumerate(chosen) for k in range(jobs[i][2])
+            ]
+            packed = pad([rows[i] for i in chosen], length)
+            found = self._log_probabilities(*packed, np.array(which, np.int32)).numpy()
+            end = 0
+            for i in chosen:
+                end += jobs[i][2]
+                yield int(i), found[end - jobs[i][2] : end]
+
+    def _pieces(self, answers: Sequence[str]) -> dict[str, list[int]]:
+        encodings = self.tokenizer.encode_batch(list(answers), add_special_tokens=False)
+        return {a: e.ids or [self._unknown] for a, e in zip(answers, encodings, strict=True)}
+
+    def _around_mask(self, statement: str) -> tuple[list[int], list[int]]:
+        ids = self.tokenizer.encode(statement).ids
+        if ids.count(self._mask) != 1:
+            raise ValueError(
+                f"a statement needs exactly one {MASK}, got {ids.count(self._mask)}: {statement!r}"
+            )
+        place = ids.index(self._mask)
+        return ids[:place], ids[place + 1 :]
+
+
+def read_config(folder: Path) -> tuple[EncoderConfig, int]:
+    """The encoder's shape and the most tokens read of a text."""
+    values = orjson.loads((folder / "config.json").read_bytes())
+    max_tokens = int(values.pop("max_tokens"))
+    return EncoderConfig.from_dict(values), max_tokens
+
+
+def save_bundle(
+    folder: Path,
+    masked: MaskedLanguageModel,
+    classifier: Classifier | None,
+    tokenizer: Path,
+    classes: Sequence[str],
+    max_tokens: int,
+) -> None:
+    """Write a bundle; the same arguments give the same bytes.
+
+    Args:
+        folder: Where to; existing.
+        masked: Encoder with its masked-language-model head.
+        classifier: Fine-tuned encoder with the classification head, if there are classes.
+        tokenizer: The tokenizer's file, copied as it is.
+        classes: Names of the classes in the order of the head's outputs.
+        max_tokens: Longer texts are cut.
+    """
+    config = {**masked.config.to_dict(), "max_tokens": max_tokens}
+    (folder / "config.json").write_bytes(orjson.dumps(config, option=_JSON))
+    (folder / "labels.json").write_bytes(orjson.dumps({"classes": list(classes)}, option=_JSON))
+    shutil.copyfile(tokenizer, folder / "tokenizer.json")
+    weights.save(masked, folder / "encoder.safetensors")
+    if classifier is not None:
+        weights.save(classifier, folder / "head.safetensors")
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text up to the last space before `limit`; the whole text if there is none."""
+    end = text.rfind(" ", 0, limit)
+    return text[:end] if end > 0 else text
+
+
+def _truncated(row: list[int], longest: int) -> list[int]:
+    """Keep the beginning and the closing special token."""
+    return row if len(row) <= longest else [*row[: longest - 1], row[-1]]
+
+
+def _fit(before: list[int], after: list[int], room: int) -> tuple[list[int], list[int]]:
+    """Cut what lies farthest from the mask, so that both sides together take `room` at most."""
+    room = max(room, 0)
+    right = min(len(after), max(room // 2, room - len(before)))
+    left = min(len(before), room - right)
+    return before[len(before) - left :], after[:right]
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.exp(scores - scores.max())
+    return np.asarray(shares / shares.sum())
