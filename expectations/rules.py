@@ -179,13 +179,12 @@ def require_columns(wanted: Iterable[str], present: Sequence[str], who: str) -> 
 
 def interval_in_words(minimum: float | None, maximum: float | None) -> str:
     """`at least 3`, `at most 0.5`, `between 1 and 4`, `exactly 0`, `anything`."""
-    if minimum is not None and minimum == maximum:
-        return f"exactly {minimum:g}"
-    if minimum is not None and maximum is not None:
-        return f"between {minimum:g} and {maximum:g}"
-    if minimum is not None:
-        return f"at least {minimum:g}"
-    return "anything" if maximum is None else f"at most {maximum:g}"
+    low, high = (None if bound is None else f"{bound:,.10g}" for bound in (minimum, maximum))
+    if low is not None and high is not None:
+        return f"exactly {low}" if low == high else f"between {low} and {high}"
+    if low is not None:
+        return f"at least {low}"
+    return "anything" if high is None else f"at most {high}"
 
 
 def _rule(item: dict[str, Any], path: Path) -> RowRule:
