@@ -200,8 +200,8 @@ class Finetuning(Section):
     batch: int = Field(32, ge=1, le=4096, description="Rows per step")
     learning_rate: float = Field(5e-4, gt=0, le=1, description="Peak of the schedule")
     max_tokens: int = Field(128, ge=8, le=8192, description="Longer texts are cut (tokens)")
-    max_minutes: float = Field(
-        1.5, gt=0, description="Ends the last epoch early when time is up (min)"
+    tokens: int = Field(
+        1_500_000, ge=1000, description="Ends the last epoch early (token presentations)"
     )
 
 
