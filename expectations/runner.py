@@ -200,7 +200,9 @@ def _record(
 
 
 def _observed(result: Mapping[str, Any]) -> Any:
-    """The observed value; for an expectation on rows, the share of the rows that meet it."""
+    """The observed value; the share of the rows that meet it; the wanted values that are missing."""
+    if "partial_missing_list" in result:
+        return sorted(result["partial_missing_list"], key=str)
     if "unexpected_count" not in result:
         return result.get("observed_value")
     judged = result["element_count"] - (result.get("missing_count") or 0)

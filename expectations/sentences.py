@@ -38,6 +38,8 @@ def finding(kind: str, result: dict[str, Any], observed: Any, *, met: bool) -> s
         if not count:
             return f"all {judged:,} rows meet it"
         return f"{count:,} of {judged:,} rows ({100 * count / judged:.3g} %) break it"
+    if kind == "expect_column_distinct_values_to_contain_set":
+        return "all of them occur" if met else f"missing: {number(observed)}"
     if kind == "expect_column_to_exist":
         return "it is there" if met else "it is not"
     if kind == "expect_column_class_share_to_be_at_least":
@@ -85,7 +87,7 @@ def _phrase(kind: str, kwargs: dict[str, Any]) -> str | None:
         case "expect_column_values_to_be_in_set":
             return f"{column} must be {_any_of(kwargs['value_set'])} in {rows}"
         case "expect_column_distinct_values_to_contain_set":
-            return f"{column} must take the values {number(list(kwargs['value_set']))}"
+            return f"{column} must take {_all_of(kwargs['value_set'])}"
         case "expect_column_unique_value_count_to_be_between":
             return f"the number of different values of {column} must be {bounds}"
         case "expect_column_js_divergence_to_be_less_than":
@@ -104,6 +106,10 @@ def _rows(mostly: float) -> str:
 def _any_of(values: list[Any]) -> str:
     names = [number(value) for value in values]
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+
+
+def _all_of(values: list[Any]) -> str:
+    return f"the value{'s' * (len(values) > 1)} {number(list(values))}"
 
 
 def _reference(kwargs: dict[str, Any]) -> str:
