@@ -47,11 +47,12 @@ class TextModel:
     ) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # a text that spells "[MASK]" is read as letters
         self.classes = list(classes)
         self.max_tokens = max_tokens
         self.tokenizer = tokenizer
-        self._mask = int(tokenizer.token_to_id(MASK))
-        self._unknown = int(tokenizer.token_to_id("[UNK]"))
+        specials = (MASK, "[UNK]", "[CLS]", "[SEP]")
+        self._mask, self._unknown, self._begin, self._end = map(tokenizer.token_to_id, specials)
         self._classify = inference.classifying(classifier) if classifier is not None else None
         self._log_probabilities = inference.log_probabilities(masked)
         self._losses = inference.losses(masked)
@@ -82,19 +83,29 @@ class TextModel:
         """Whether the model was fine-tuned on labels and can classify."""
         return self._classify is not None
 
+    @property
+    def vocabulary(self) -> int:
+        """Number of subwords."""
+        return int(self.tokenizer.get_vocab_size())
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, its special tokens included, at most `max_tokens` of them.
+        """`[CLS] text [SEP]` as token ids, at most `max_tokens` of them.
 
         Of a long text only the beginning is tokenised, unless that turns out too short.
         """
         clean = [str(text).encode("utf-8", "replace").decode() for text in texts]
         limit = _CHARACTERS_PER_TOKEN * self.max_tokens
         short = [text if len(text) <= limit else _cut(text, limit) for text in clean]
-        rows = [encoding.ids for encoding in self.tokenizer.encode_batch(short)]
+        rows = self.pieces(short)
         for place, (row, full) in enumerate(zip(rows, clean, strict=True)):
-            if len(row) <= self.max_tokens and len(short[place]) < len(full):
-                rows[place] = self.tokenizer.encode(full).ids
-        return [_truncated(row, self.max_tokens) or [self._unknown] for row in rows]
+            if len(row) < self.max_tokens and len(short[place]) < len(full):
+                rows[place] = self.pieces([full])[0]
+        return [[self._begin, *row[: self.max_tokens - 2], self._end] for row in rows]
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of whole texts, without special tokens."""
+        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probability of each class, `(N, C)`, rows summing to 1; defined for every string.
@@ -130,7 +141,10 @@ class TextModel:
         Raises:
             ValueError: A statement has no `[MASK]`, or several.
         """
-        pieces = self._pieces(sorted({c for choice in candidates for c in choice}))
+        answers = sorted({c for choice in candidates for c in choice})
+        pieces = {
+            a: ids or [self._unknown] for a, ids in zip(answers, self.pieces(answers), strict=True)
+        }
         frames = [self._around_mask(statement) for statement in statements]
         jobs = [
             (number, size)
@@ -177,15 +191,42 @@ class TextModel:
                 found[chosen, column] = sums
         return found
 
+    def windows(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> tuple[list[int], list[list[int]], list[NDArray[np.bool_]]]:
+        """Whole texts in pieces that the model can read, and which of their tokens to hide.
+
+        Args:
+            texts: Of any length.
+            spans: Of each text, the (begin, end) characters to hide; a token that shares a
+                character with one is hidden.
+
+        Returns:
+            Of each piece the number of its text, its token ids and what `masked_loss` hides.
+        """
+        owners, rows, hidden = [], [], []
+        room = self.max_tokens - 2
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        for owner, (encoding, chosen) in enumerate(zip(encodings, spans, strict=True)):
+            covered = np.zeros(len(texts[owner]) + 1, bool)
+            for begin, end in chosen:
+                covered[begin:end] = True
+            flags = [bool(covered[begin:end].any()) for begin, end in encoding.offsets]
+            for start in range(0, len(flags), room):
+                rows.append([self._begin, *encoding.ids[start : start + room], self._end])
+                hidden.append(np.array([False, *flags[start : start + room], False]))
+                owners.append(owner)
+        return owners, rows, hidden
+
     def _mask_log_probabilities(
         self, jobs: Sequence[tuple[list[int], list[int], int]]
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """For jobs (ids before, ids after, k): the job's number and its `(k, V)` at the k masks."""
         rows, starts = [], []
         for before, after, size in jobs:
-            left, right = _fit(before, after, self.max_tokens - size)
-            rows.append([*left, *[self._mask] * size, *right])
-            starts.append(len(left))
+            left, right = _fit(before, after, self.max_tokens - size - 2)
+            rows.append([self._begin, *left, *[self._mask] * size, *right, self._end])
+            starts.append(1 + len(left))
         for chosen, length in batches([len(row) for row in rows], self.max_tokens):
             which = [
                 (place, starts[i] + k) for place, i in enumerate(chosen) for k in range(jobs[i][2])
@@ -197,18 +238,14 @@ class TextModel:
                 end += jobs[i][2]
                 yield int(i), found[end - jobs[i][2] : end]
 
-    def _pieces(self, answers: Sequence[str]) -> dict[str, list[int]]:
-        encodings = self.tokenizer.encode_batch(list(answers), add_special_tokens=False)
-        return {a: e.ids or [self._unknown] for a, e in zip(answers, encodings, strict=True)}
-
     def _around_mask(self, statement: str) -> tuple[list[int], list[int]]:
-        ids = self.tokenizer.encode(statement).ids
-        if ids.count(self._mask) != 1:
+        sides = statement.split(MASK)
+        if len(sides) != 2:
             raise ValueError(
-                f"a statement needs exactly one {MASK}, got {ids.count(self._mask)}: {statement!r}"
+                f"a statement needs exactly one {MASK}, got {len(sides) - 1}: {statement!r}"
             )
-        place = ids.index(self._mask)
-        return ids[:place], ids[place + 1 :]
+        before, after = self.pieces(sides)
+        return before, after
 
 
 def read_config(folder: Path) -> tuple[EncoderConfig, int]:
@@ -249,11 +286,6 @@ def _cut(text: str, limit: int) -> str:
     """The text up to the last space before `limit`; the whole text if there is none."""
     end = text.rfind(" ", 0, limit)
     return text[:end] if end > 0 else text
-
-
-def _truncated(row: list[int], longest: int) -> list[int]:
-    """Keep the beginning and the closing special token."""
-    return row if len(row) <= longest else [*row[: longest - 1], row[-1]]
 
 
 def _fit(before: list[int], after: list[int], room: int) -> tuple[list[int], list[int]]:

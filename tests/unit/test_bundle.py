@@ -78,7 +78,11 @@ def test_only_the_beginning_of_a_long_text_is_read(model: TextModel) -> None:
     long = "ada lives in paris " * 300
     assert model.encode([long])[0] == [*model.encode(["ada lives in paris " * 6])[0][:23], 3]
     spaced = " " * 2000 + "ada is sad"
-    assert model.encode([spaced]) == model.encode(["ada is sad"])
+    assert model.encode([spaced]) == model.encode(["ada is sad"]) == [[2, 5, 12, 14, 3]]
+
+
+def test_a_text_that_spells_a_special_token_is_read_as_letters(model: TextModel) -> None:
+    assert set(model.encode(["ada [MASK] [PAD]"])[0]) == {2, 5, 1, 3}
 
 
 def test_a_model_without_classes_says_so(tmp_path: Path) -> None:
