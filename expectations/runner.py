@@ -136,7 +136,7 @@ def _fill_partition(
     filled = {**kwargs, "partition": {"reference": name, **(made or {})}}
     if rows is None or rows.is_empty():
         return filled, f"there are no {name} rows"
-    few = f"too few of the {rows.height:,} {name} rows have a {column} to compare with"
+    few = f"too few of the {rows.height:,} {name} rows have a value of {column}"
     return filled, None if made else few
 
 
@@ -178,7 +178,7 @@ def _record(
     result = {} if one is None else one.to_json_dict()["result"]
     observed = _observed(result)
     if one is not None and observed is None and "partition" in kwargs:
-        skipped = f"fewer than {MIN_ROWS} of the rows judged have a {kwargs['column']}"
+        skipped = f"fewer than {MIN_ROWS} of the rows judged have a value of {kwargs['column']}"
     success = skipped is not None or bool(one.success)
     found = f"not judged, {skipped}" if skipped else finding(kind, result, observed, met=success)
     return {
@@ -200,7 +200,7 @@ def _record(
 
 
 def _observed(result: Mapping[str, Any]) -> Any:
-    """The observed value; the share of the rows that meet it; the wanted values that are missing."""
+    """The observed value, the share of the rows that meet it, or the values that are missing."""
     if "partial_missing_list" in result:
         return sorted(result["partial_missing_list"], key=str)
     if "unexpected_count" not in result:
