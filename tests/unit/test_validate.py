@@ -114,8 +114,8 @@ def test_raw_data_of_which_most_rows_are_broken_is_refused(tmp_path: Path) -> No
 
 def test_a_refusal_stays_a_few_lines_however_much_is_wrong(tmp_path: Path) -> None:
     outcome = run(
-        tmp_path, strict=True, suites=("noise",), words=[1] * 40, markup_count=[2] * 40, pii_count=[1] * 40,
-        gibberish_score=[0.9] * 40, text=["x" * 4000] * 40,
+        tmp_path, strict=True, suites=("noise",), words=[1] * 40, markup_count=[2] * 40,
+        pii_count=[1] * 40, gibberish_score=[0.9] * 40, text=["x" * 4000] * 40,
     )  # fmt: skip
     assert outcome.refusal is not None
     assert outcome.refusal.startswith("5 critical expectations are not met")
