@@ -20,18 +20,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from models import inference, weights
 from models.batching import batches, pad
 from models.configuration import EncoderConfig
 from models.encoder import MaskedLanguageModel, build
 from models.heads import Classifier, build_classifier
+from models.reader import Reader
 
-MASK = "[MASK]"
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-# A token of English takes some 5 characters; what lies 16 times max_tokens in is hardly ever read.
-_CHARACTERS_PER_TOKEN = 16
 
 
 class TextModel:
@@ -41,18 +38,11 @@ class TextModel:
         self,
         masked: MaskedLanguageModel,
         classifier: Classifier | None,
-        tokenizer: Tokenizer,
+        reader: Reader,
         classes: Sequence[str],
-        max_tokens: int,
     ) -> None:
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True  # a text that spells "[MASK]" is read as letters
         self.classes = list(classes)
-        self.max_tokens = max_tokens
-        self.tokenizer = tokenizer
-        specials = (MASK, "[UNK]", "[CLS]", "[SEP]")
-        self._mask, self._unknown, self._begin, self._end = map(tokenizer.token_to_id, specials)
+        self.reader = reader
         self._classify = inference.classifying(classifier) if classifier is not None else None
         self._log_probabilities = inference.log_probabilities(masked)
         self._losses = inference.losses(masked)
@@ -75,37 +65,13 @@ class TextModel:
         if classes:
             classifier = build_classifier(config, len(classes))
             weights.load(classifier, folder / "head.safetensors")
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(masked, classifier, tokenizer, classes, max_tokens)
+        reader = Reader.load(folder / "tokenizer.json", max_tokens)
+        return cls(masked, classifier, reader, classes)
 
     @property
     def has_head(self) -> bool:
         """Whether the model was fine-tuned on labels and can classify."""
         return self._classify is not None
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of subwords."""
-        return int(self.tokenizer.get_vocab_size())
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """`[CLS] text [SEP]` as token ids, at most `max_tokens` of them.
-
-        Of a long text only the beginning is tokenised, unless that turns out too short.
-        """
-        clean = [str(text).encode("utf-8", "replace").decode() for text in texts]
-        limit = _CHARACTERS_PER_TOKEN * self.max_tokens
-        short = [text if len(text) <= limit else _cut(text, limit) for text in clean]
-        rows = self.pieces(short)
-        for place, (row, full) in enumerate(zip(rows, clean, strict=True)):
-            if len(row) < self.max_tokens and len(short[place]) < len(full):
-                rows[place] = self.pieces([full])[0]
-        return [[self._begin, *row[: self.max_tokens - 2], self._end] for row in rows]
-
-    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of whole texts, without special tokens."""
-        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probability of each class, `(N, C)`, rows summing to 1; defined for every string.
@@ -115,9 +81,9 @@ class TextModel:
         """
         if self._classify is None:
             raise ValueError("this model has no classes: it was trained on text without labels")
-        rows = self.encode(texts)
+        rows = self.reader.encode(texts)
         scores = np.zeros((len(rows), len(self.classes)), np.float64)
-        for chosen, length in batches([len(row) for row in rows], self.max_tokens):
+        for chosen, length in batches([len(row) for row in rows], self.reader.max_tokens):
             scores[chosen] = self._classify(*pad([rows[i] for i in chosen], length)).numpy()
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
@@ -143,9 +109,10 @@ class TextModel:
         """
         answers = sorted({c for choice in candidates for c in choice})
         pieces = {
-            a: ids or [self._unknown] for a, ids in zip(answers, self.pieces(answers), strict=True)
+            a: ids or [self.reader.unknown]
+            for a, ids in zip(answers, self.reader.pieces(answers), strict=True)
         }
-        frames = [self._around_mask(statement) for statement in statements]
+        frames = [self.reader.around_mask(statement) for statement in statements]
         jobs = [
             (number, size)
             for number, choice in enumerate(candidates)
@@ -175,7 +142,7 @@ class TextModel:
             number guessed right.
         """
         found = np.zeros((len(rows), 3))
-        for chosen, length in batches([len(row) for row in rows], self.max_tokens):
+        for chosen, length in batches([len(row) for row in rows], self.reader.max_tokens):
             tokens, segments, positions = pad([rows[i] for i in chosen], length)
             covered = np.zeros(tokens.shape, bool)
             for place, i in enumerate(chosen):
@@ -184,39 +151,12 @@ class TextModel:
             if not len(which):
                 continue
             truth = tokens[covered]
-            tokens = np.where(covered, np.int32(self._mask), tokens)
+            tokens = np.where(covered, np.int32(self.reader.mask), tokens)
             loss, right = self._losses(tokens, segments, positions, which, truth)
             for column, values in enumerate((loss.numpy(), np.ones(len(which)), right.numpy())):
                 sums = np.bincount(which[:, 0], weights=values, minlength=len(chosen))
                 found[chosen, column] = sums
         return found
-
-    def windows(
-        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
-    ) -> tuple[list[int], list[list[int]], list[NDArray[np.bool_]]]:
-        """Whole texts in pieces that the model can read, and which of their tokens to hide.
-
-        Args:
-            texts: Of any length.
-            spans: Of each text, the (begin, end) characters to hide; a token that shares a
-                character with one is hidden.
-
-        Returns:
-            Of each piece the number of its text, its token ids and what `masked_loss` hides.
-        """
-        owners, rows, hidden = [], [], []
-        room = self.max_tokens - 2
-        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        for owner, (encoding, chosen) in enumerate(zip(encodings, spans, strict=True)):
-            covered = np.zeros(len(texts[owner]) + 1, bool)
-            for begin, end in chosen:
-                covered[begin:end] = True
-            flags = [bool(covered[begin:end].any()) for begin, end in encoding.offsets]
-            for start in range(0, len(flags), room):
-                rows.append([self._begin, *encoding.ids[start : start + room], self._end])
-                hidden.append(np.array([False, *flags[start : start + room], False]))
-                owners.append(owner)
-        return owners, rows, hidden
 
     def _mask_log_probabilities(
         self, jobs: Sequence[tuple[list[int], list[int], int]]
@@ -224,10 +164,10 @@ class TextModel:
         """For jobs (ids before, ids after, k): the job's number and its `(k, V)` at the k masks."""
         rows, starts = [], []
         for before, after, size in jobs:
-            left, right = _fit(before, after, self.max_tokens - size - 2)
-            rows.append([self._begin, *left, *[self._mask] * size, *right, self._end])
-            starts.append(1 + len(left))
-        for chosen, length in batches([len(row) for row in rows], self.max_tokens):
+            row, start = self.reader.with_masks(before, after, size)
+            rows.append(row)
+            starts.append(start)
+        for chosen, length in batches([len(row) for row in rows], self.reader.max_tokens):
             which = [
                 (place, starts[i] + k) for place, i in enumerate(chosen) for k in range(jobs[i][2])
             ]
@@ -237,15 +177,6 @@ class TextModel:
             for i in chosen:
                 end += jobs[i][2]
                 yield int(i), found[end - jobs[i][2] : end]
-
-    def _around_mask(self, statement: str) -> tuple[list[int], list[int]]:
-        sides = statement.split(MASK)
-        if len(sides) != 2:
-            raise ValueError(
-                f"a statement needs exactly one {MASK}, got {len(sides) - 1}: {statement!r}"
-            )
-        before, after = self.pieces(sides)
-        return before, after
 
 
 def read_config(folder: Path) -> tuple[EncoderConfig, int]:
@@ -280,20 +211,6 @@ def save_bundle(
     weights.save(masked, folder / "encoder.safetensors")
     if classifier is not None:
         weights.save(classifier, folder / "head.safetensors")
-
-
-def _cut(text: str, limit: int) -> str:
-    """The text up to the last space before `limit`; the whole text if there is none."""
-    end = text.rfind(" ", 0, limit)
-    return text[:end] if end > 0 else text
-
-
-def _fit(before: list[int], after: list[int], room: int) -> tuple[list[int], list[int]]:
-    """Cut what lies farthest from the mask, so that both sides together take `room` at most."""
-    room = max(room, 0)
-    right = min(len(after), max(room // 2, room - len(before)))
-    left = min(len(before), room - right)
-    return before[len(before) - left :], after[:right]
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -147,7 +147,7 @@ def _draw(probes: pl.DataFrame, split: str, most: int, seed: int) -> pl.DataFram
     if len(rows) <= most:
         return rows
     drawn = np.random.default_rng(seed).choice(len(rows), size=most, replace=False)
-    return rows[np.sort(drawn).tolist()]
+    return rows.filter(pl.Series(np.isin(np.arange(len(rows)), drawn)))
 
 
 def _ask(

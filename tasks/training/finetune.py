@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from models.encoder import MaskedLanguageModel
     from models.finetuner import LabelledRows, Trained
     from models.heads import Classifier
+    from models.reader import Reader
 
 MOST_CLASSES = 200
 _MOST_VALIDATION_ROWS = 2000
@@ -132,13 +133,11 @@ def _train(
     seed: int,
     curve: _Curve,
 ) -> tuple[Classifier, Trained]:
-    from tokenizers import Tokenizer
-
-    from models.bundle import TextModel
     from models.finetuner import plan, train
     from models.heads import build_classifier, start_from
+    from models.reader import Reader
 
-    reader = TextModel(masked, None, Tokenizer.from_file(str(tokenizer)), [], config.max_tokens)
+    reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)
     held = rows.filter((pl.col("split") == "validation") & pl.col("label").is_in(classes))
     if len(held) > _MOST_VALIDATION_ROWS:
@@ -167,7 +166,7 @@ def _train(
     return classifier, trained
 
 
-def _rows(reader: Any, rows: pl.DataFrame, classes: list[str]) -> LabelledRows:
+def _rows(reader: Reader, rows: pl.DataFrame, classes: list[str]) -> LabelledRows:
     """Tokenise the rows; their weights are brought to mean 1."""
     from models.finetuner import LabelledRows
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from models.batching import batches, padded_length
@@ -76,13 +78,18 @@ def test_a_row_is_judged_alike_in_any_company(model: TextModel) -> None:
 
 def test_only_the_beginning_of_a_long_text_is_read(model: TextModel) -> None:
     long = "ada lives in paris " * 300
-    assert model.encode([long])[0] == [*model.encode(["ada lives in paris " * 6])[0][:23], 3]
+    assert model.reader.encode([long])[0] == [
+        *model.reader.encode(["ada lives in paris " * 6])[0][:23],
+        3,
+    ]
     spaced = " " * 2000 + "ada is sad"
-    assert model.encode([spaced]) == model.encode(["ada is sad"]) == [[2, 5, 12, 14, 3]]
+    assert (
+        model.reader.encode([spaced]) == model.reader.encode(["ada is sad"]) == [[2, 5, 12, 14, 3]]
+    )
 
 
 def test_a_text_that_spells_a_special_token_is_read_as_letters(model: TextModel) -> None:
-    assert set(model.encode(["ada [MASK] [PAD]"])[0]) == {2, 5, 1, 3}
+    assert set(model.reader.encode(["ada [MASK] [PAD]"])[0]) == {2, 5, 1, 3}
 
 
 def test_a_model_without_classes_says_so(tmp_path: Path) -> None:
@@ -121,6 +128,28 @@ def test_the_mask_survives_in_a_statement_longer_than_the_model_reads(model: Tex
     long = "ada is glad " * 30 + "in [MASK] ." + " ada is sad" * 30
     shares = model.score_candidates([long], [["paris", "new york"]])[0]
     assert shares.sum() == pytest.approx(1.0)
+
+
+def test_a_model_that_has_seen_an_answer_prefers_it(tmp_path: Path) -> None:
+    masked = build(SHAPE, seed=1)
+    optimizer = keras.optimizers.Adam(0.02)
+    optimizer.build(masked.trainable_variables)
+    row = np.array([[2, 5, 6, 7, 4, 4, 15, 3]], np.int32)  # ada lives in [MASK] [MASK] .
+
+    @tf.function
+    def step() -> None:
+        with tf.GradientTape() as tape:
+            scores = masked(row, np.ones_like(row), np.arange(8, dtype=np.int32)[None])
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits([10, 11], scores[0, 4:6])
+        optimizer.apply(tape.gradient(loss, [v.value for v in masked.trainable_variables]))
+
+    for _ in range(15):
+        step()
+    tokenizer = write_tokenizer(tmp_path / "plain.json")
+    save_bundle(tmp_path, masked, None, tokenizer, [], 24)
+    choice = ["paris", "new york", "rome", "finland"]
+    found = TextModel.load(tmp_path).score_candidates(["ada lives in [MASK] ."], [choice])[0]
+    assert found[1] > 0.9
 
 
 @pytest.mark.parametrize("statement", ["ada lives in rome", "[MASK] and [MASK]"])

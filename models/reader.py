@@ -1,0 +1,134 @@
+"""Text to token ids as the model reads them: `[CLS] text [SEP]`, never longer than it can take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+MASK = "[MASK]"
+# A token of English takes some 5 characters; what lies 16 times max_tokens in is hardly ever read.
+_CHARACTERS_PER_TOKEN = 16
+
+
+class Reader:
+    """A tokenizer with the most tokens that are read of a text.
+
+    Args:
+        tokenizer: With the special tokens `[UNK] [CLS] [SEP] [MASK]`; belongs to the reader.
+        max_tokens: Longer texts are cut, `[CLS]` and `[SEP]` counted.
+
+    Raises:
+        ValueError: The tokenizer lacks a special token.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # a text that spells "[MASK]" is read as letters
+        specials = (MASK, "[UNK]", "[CLS]", "[SEP]")
+        ids = [tokenizer.token_to_id(name) for name in specials]
+        missing = [name for name, number in zip(specials, ids, strict=True) if number is None]
+        if missing:
+            raise ValueError(f"the tokenizer lacks {', '.join(missing)}")
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        self.mask, self.unknown, self._begin, self._end = ids
+
+    @classmethod
+    def load(cls, path: Path, max_tokens: int) -> Reader:
+        """Read a `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)), max_tokens)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of subwords."""
+        return int(self.tokenizer.get_vocab_size())
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """`[CLS] text [SEP]` as token ids, at most `max_tokens` of them.
+
+        Of a long text only the beginning is tokenised, unless that turns out too short.
+        """
+        limit = _CHARACTERS_PER_TOKEN * self.max_tokens
+        short = [text if len(text) <= limit else _cut(text, limit) for text in texts]
+        rows = self.pieces(short)
+        for place, (row, full) in enumerate(zip(rows, texts, strict=True)):
+            if len(row) < self.max_tokens and len(short[place]) < len(full):
+                rows[place] = self.pieces([full])[0]
+        return [[self._begin, *row[: self.max_tokens - 2], self._end] for row in rows]
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of whole texts, without special tokens."""
+        encodings = self.tokenizer.encode_batch_fast(
+            [_valid(t) for t in texts], add_special_tokens=False
+        )
+        return [encoding.ids for encoding in encodings]
+
+    def windows(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> tuple[list[int], list[list[int]], list[NDArray[np.bool_]]]:
+        """Whole texts in pieces that the model can read, and which of their tokens to hide.
+
+        Args:
+            texts: Of any length.
+            spans: Of each text, the (begin, end) characters to hide; a token that shares a
+                character with one is hidden.
+
+        Returns:
+            Of each piece the number of its text, its token ids and what `masked_loss` hides.
+        """
+        owners, rows, hidden = [], [], []
+        room = self.max_tokens - 2
+        encodings = self.tokenizer.encode_batch(
+            [_valid(t) for t in texts], add_special_tokens=False
+        )
+        for owner, (encoding, chosen) in enumerate(zip(encodings, spans, strict=True)):
+            covered = np.zeros(len(texts[owner]) + 1, bool)
+            for begin, end in chosen:
+                covered[begin:end] = True
+            flags = [bool(covered[begin:end].any()) for begin, end in encoding.offsets]
+            for start in range(0, len(flags), room):
+                rows.append([self._begin, *encoding.ids[start : start + room], self._end])
+                hidden.append(np.array([False, *flags[start : start + room], False]))
+                owners.append(owner)
+        return owners, rows, hidden
+
+    def around_mask(self, statement: str) -> tuple[list[int], list[int]]:
+        """Token ids on either side of a statement's `[MASK]`, without special tokens.
+
+        Raises:
+            ValueError: It has no `[MASK]`, or several.
+        """
+        sides = statement.split(MASK)
+        if len(sides) != 2:
+            raise ValueError(
+                f"a statement needs exactly one {MASK}, got {len(sides) - 1}: {statement!r}"
+            )
+        before, after = self.pieces(sides)
+        return before, after
+
+    def with_masks(self, before: list[int], after: list[int], size: int) -> tuple[list[int], int]:
+        """The row with `size` masks between two sides, and where the masks begin.
+
+        Of a statement too long to read, what lies farthest from the masks is left out.
+        """
+        room = max(self.max_tokens - size - 2, 0)
+        right = min(len(after), max(room // 2, room - len(before)))
+        left = min(len(before), room - right)
+        row = [self._begin, *before[len(before) - left :], *[self.mask] * size, *after[:right]]
+        return [*row, self._end], 1 + left
+
+
+def _valid(text: str) -> str:
+    """The text without lone surrogates, which no tokenizer takes; lengths stay."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text up to the last space before `limit`; the whole text if there is none."""
+    end = text.rfind(" ", 0, limit)
+    return text[:end] if end > 0 else text
