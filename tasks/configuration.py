@@ -230,7 +230,7 @@ class Explanation(Section):
 
     examples: int = Field(6, ge=0, le=100, description="Predictions explained, wrong ones first")
     shap_evaluations: int = Field(
-        200, ge=20, le=10_000, description="Model rows per SHAP explanation"
+        500, ge=20, le=10_000, description="Model rows per SHAP explanation"
     )
     lime_samples: int = Field(
         300, ge=50, le=10_000, description="Perturbed texts per LIME explanation"
