@@ -93,14 +93,16 @@ def macro_f1(classes: int) -> Any:
         From `(resamples, n, 2)`, the codes of truth and prediction, to `(resamples,)`.
     """
 
+    def counted(codes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[Any]:
+        place = codes + classes * np.arange(len(codes))[:, None]
+        counts = np.bincount(place[chosen], minlength=len(codes) * classes)
+        return counts.reshape(len(codes), classes)  # (r, classes)
+
     def statistic(rows: NDArray[Any]) -> NDArray[Any]:
-        codes = rows.astype(np.int64)
-        place = codes[..., 0] * classes + codes[..., 1]
-        place += classes**2 * np.arange(len(rows))[:, None]
-        counts = np.bincount(place.ravel(), minlength=len(rows) * classes**2)
-        table = counts.reshape(len(rows), classes, classes)  # (r, truth, prediction)
-        true, guessed = table.sum(axis=2), table.sum(axis=1)
-        f1 = 2 * np.diagonal(table, axis1=1, axis2=2) / np.maximum(true + guessed, 1)
+        truth, guess = rows[..., 0].astype(np.int64), rows[..., 1].astype(np.int64)
+        every = np.ones(truth.shape, bool)
+        true, guessed = counted(truth, every), counted(guess, every)
+        f1 = 2 * counted(truth, truth == guess) / np.maximum(true + guessed, 1)
         present = true > 0
         return np.asarray((f1 * present).sum(axis=1) / present.sum(axis=1))
 
