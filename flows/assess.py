@@ -23,8 +23,8 @@ from tasks.promotion.report import report
 from tasks.records import Night, Record
 from tasks.tracking import registry, runs
 
-_settle = task(registry.settle, name="register", task_run_name="register", cache_policy=NO_CACHE)
-_publish = task(publish, name="publish", task_run_name="publish", cache_policy=NO_CACHE)
+_settle = task(name="register", task_run_name="register", cache_policy=NO_CACHE)(registry.settle)
+_publish = task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)(publish)
 
 
 @flow(name="assess", flow_run_name="assess", persist_result=False)
