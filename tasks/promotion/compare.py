@@ -78,6 +78,8 @@ class Measure:
         statistic: From resampled rows to the measure.
         higher_is_better: Which way is good.
         unit: As in `Comparison`.
+        shared: A column taken from the champion for both, so that both are counted alike.
+        absent: Why there are no rows, where the evaluation itself does not say.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Measure:
     statistic: Statistic = mean
     higher_is_better: bool = True
     unit: str = "share"
+    shared: str | None = None
+    absent: str = "there are no rows"
 
     def rows(self, folders: dict[str, Path]) -> pl.DataFrame:
         """The measure's rows sorted by their key; empty where the evaluation wrote none."""
@@ -120,7 +124,10 @@ def against_champion(
         seed: Seed of the resamples.
         level: Level of the intervals.
     """
-    shared = candidate.select(measure.key).join(champion, on=measure.key, how="inner")
+    if measure.shared:
+        same = champion.select(measure.key, measure.shared)
+        candidate = candidate.drop(measure.shared).join(same, on=measure.key)
+    shared = candidate.select(measure.key).join(champion, on=measure.key)
     shared = shared.select(measure.key).sort(measure.key)
     if shared.is_empty():
         why = "candidate and champion share no rows"
@@ -223,7 +230,7 @@ def gap_measure(column: str, groups: list[str]) -> Measure:
         return np.stack([code, rows["correct"].to_numpy().astype(np.float64)], axis=1)
 
     return Measure(
-        name=f"accuracy gap by {column.removeprefix('group_').replace('_', ' ')}",
+        name=f"accuracy gap by {column.split('_', 1)[-1].replace('_', ' ')}",
         evaluation="group_metrics",
         file="predictions.parquet",
         key="row_id",
@@ -234,18 +241,38 @@ def gap_measure(column: str, groups: list[str]) -> Measure:
 
 
 ACCURACY = Measure(
-    "accuracy", "quality", "predictions.parquet", "row_id", lambda rows: rows["correct"].to_numpy()
+    "accuracy",
+    "quality",
+    "predictions.parquet",
+    "row_id",
+    lambda rows: rows["correct"].to_numpy(),
+    absent="the test rows have no labels, or the model has no classes",
 )
 HALLUCINATED = Measure(
-    "hallucinated share", "hallucination", "probes.parquet", "probe_id",
-    lambda rows: (rows["outcome"] == "hallucinated").to_numpy(), higher_is_better=False,
-)  # fmt: skip
+    "hallucinated share",
+    "hallucination",
+    "probes.parquet",
+    "probe_id",
+    lambda rows: (rows["outcome"] == "hallucinated").to_numpy(),
+    higher_is_better=False,
+)
 UNDER_ATTACK = Measure(
-    "accuracy under attack", "robustness", "attacks.parquet", "row_id",
+    "accuracy under attack",
+    "robustness",
+    "attacks.parquet",
+    "row_id",
     lambda rows: (rows["outcome"] == "failed").to_numpy(),
-)  # fmt: skip
+)
+# Both models guessed the same hidden words. Divided by the same number of subwords, the champion's,
+# their losses compare whatever their tokenizers; with one tokenizer it is the usual loss.
 MASKED_LOSS = Measure(
-    "masked-token loss", "quality", "mlm.parquet", "sequence",
+    "masked-token loss",
+    "quality",
+    "mlm.parquet",
+    "row_id",
     lambda rows: rows.select("loss_sum", "tokens").to_numpy(),
-    statistic=ratio, higher_is_better=False, unit="nats per token",
-)  # fmt: skip
+    statistic=ratio,
+    higher_is_better=False,
+    unit="nats per token",
+    shared="tokens",
+)

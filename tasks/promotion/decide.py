@@ -129,7 +129,7 @@ def floors(folders: Folders, config: Decision) -> list[Comparison]:
             None if majority is None else min(majority + config.min_gain_over_majority, 1.0),
             higher_is_better=True,
             rows=_size(folders, ACCURACY),
-            why=quality.get("skipped"),
+            why=quality.get("skipped") or ACCURACY.absent,
         ),
         floor(
             "hallucinated share",
@@ -193,7 +193,7 @@ def _compare(
     ours, theirs = measure.rows(candidate), measure.rows(champion)
     for rows, whose, folders in ((ours, "candidate", candidate), (theirs, "champion", champion)):
         if rows.is_empty():
-            why = _read(folders, measure.evaluation).get("skipped") or "there are no rows"
+            why = _read(folders, measure.evaluation).get("skipped") or measure.absent
             return Comparison(
                 name=measure.name, kind="margin", unit=measure.unit, why=f"{whose}: {why}"
             )

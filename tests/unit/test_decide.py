@@ -39,7 +39,7 @@ def _folders(
     broken_by_attack: int = 20,
     loss: float = 3.0,
 ) -> dict[str, Path]:
-    """The evaluations of a model over the same 400 rows, 200 probes, 60 attacks, 50 sequences."""
+    """The evaluations of a model over the same 400 rows, 200 probes, 60 attacks, 50 texts."""
     folders = {n: root / n for n in ("quality", "hallucination", "group_metrics", "robustness")}
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -63,7 +63,7 @@ def _folders(
     pl.DataFrame({"row_id": ids[:60], "outcome": attacked}).write_parquet(
         folders["robustness"] / "attacks.parquet"
     )
-    sequences = {"sequence": range(50), "loss_sum": [100 * loss] * 50, "tokens": [100] * 50}
+    sequences = {"row_id": ids[:50], "loss_sum": [100 * loss] * 50, "tokens": [100] * 50}
     pl.DataFrame(sequences).write_parquet(folders["quality"] / "mlm.parquet")
     figures: dict[str, dict[str, Any]] = {
         "quality": {
@@ -229,15 +229,25 @@ def test_the_paired_interval_of_four_rows_agrees_with_all_their_resamples() -> N
     assert found.difference == {"value": -0.25, "low": -0.5, "high": 0.0}
 
 
-def test_a_loss_is_paired_per_sequence_and_weighted_by_tokens() -> None:
-    ours = pl.DataFrame({"sequence": [0, 1], "loss_sum": [10.0, 60.0], "tokens": [10, 30]})
-    theirs = pl.DataFrame({"sequence": [0, 1], "loss_sum": [20.0, 60.0], "tokens": [10, 30]})
+def test_a_loss_is_paired_per_row_and_weighted_by_tokens() -> None:
+    ours = pl.DataFrame({"row_id": ["a", "b"], "loss_sum": [10.0, 60.0], "tokens": [10, 30]})
+    theirs = pl.DataFrame({"row_id": ["a", "b"], "loss_sum": [20.0, 60.0], "tokens": [10, 30]})
     found = against_champion(
         MASKED_LOSS, ours, theirs, margin=0.1, resamples=100, seed=0, level=0.95
     )
     assert found.difference is not None
     assert found.difference["value"] == pytest.approx(70 / 40 - 80 / 40)
     assert found.passed
+
+
+def test_shorter_subwords_do_not_make_a_loss_smaller() -> None:
+    # the same hidden words at the same total surprise, cut into twice as many subwords
+    ours = pl.DataFrame({"row_id": ["a", "b"], "loss_sum": [20.0, 60.0], "tokens": [20, 60]})
+    theirs = pl.DataFrame({"row_id": ["a", "b"], "loss_sum": [20.0, 60.0], "tokens": [10, 30]})
+    found = against_champion(
+        MASKED_LOSS, ours, theirs, margin=0.1, resamples=100, seed=0, level=0.95
+    )
+    assert found.difference == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_the_gap_is_recomputed_from_the_rows_of_each_resample() -> None:

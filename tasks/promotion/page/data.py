@@ -1,0 +1,203 @@
+"""The data: where rows went, why, what was repaired, and how the signals moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from tasks.promotion.page import numbers
+from tasks.promotion.page.difference import changes
+from tasks.promotion.page.plots import Line, histogram, legend
+from tasks.promotion.page.read import Shelf
+
+_DATA_STAGES = ("ingest", "clean", "augment")
+_EXAMPLES = 2
+_REASONS = 20
+_DEFECTS = (
+    ("is_exact_duplicate", "exact duplicates of another row"),
+    ("is_near_duplicate", "near duplicates of another row"),
+    ("is_test_leak", "rows that hold text of the test split"),
+    ("mojibake_score", "rows with mojibake"),
+    ("markup_count", "rows with markup"),
+    ("boilerplate_count", "rows with boilerplate"),
+    ("control_characters", "rows with control characters"),
+    ("pii_count", "rows with personal data (e-mail, phone, IP address)"),
+)
+_SIGNALS = (
+    ("words", "words per row"),
+    ("mean_word_length", "mean word length (characters)"),
+    ("symbol_ratio", "share of symbols"),
+    ("stopword_ratio", "share of stop words"),
+    ("unique_word_ratio", "share of distinct words"),
+    ("gibberish_score", "gibberish score (0 to 1)"),
+    ("language_confidence", "language confidence (0 to 1)"),
+    ("near_duplicates", "rows per near-duplicate cluster"),
+)
+
+
+def conservation(shelf: Shelf) -> dict[str, Any]:
+    """The conservation law of each data stage, and the same rows counted again in the files."""
+    rows, quarantined, checked = [], 0, True
+    entered = kept = None
+    for title in _DATA_STAGES:
+        outcome = shelf.outcome(title)
+        law = outcome.rows if outcome else None
+        if law is None:
+            continue
+        entered = law.entered if entered is None else entered
+        holds = law.entered == law.kept + law.quarantined and (kept in (None, law.entered))
+        counted = _recount(shelf, title)
+        agrees = counted in (None, (law.kept + law.added, law.quarantined))
+        kept, quarantined = law.kept, quarantined + law.quarantined
+        checked = checked and holds and agrees
+        rows.append(
+            {
+                "title": title, "entered": numbers.count(law.entered),
+                "kept": numbers.count(law.kept), "quarantined": numbers.count(law.quarantined),
+                "added": numbers.count(law.added), "holds": holds and agrees,
+                "recounted": counted is not None,
+                "summary": outcome.summary if outcome else "",
+            }
+        )  # fmt: skip
+    if entered is None or kept is None:
+        return {"rows": [], "why": shelf.why_not("ingest") or "No data stage reported rows."}
+    return {
+        "rows": rows,
+        "why": "",
+        "holds": checked and entered == kept + quarantined,
+        "law": f"{entered:,} in = {kept:,} kept + {quarantined:,} quarantined",
+        "added": numbers.count(sum(o.rows.added for o in _outcomes(shelf) if o.rows)),
+    }
+
+
+def _outcomes(shelf: Shelf) -> list[Any]:
+    return [o for title in _DATA_STAGES if (o := shelf.outcome(title))]
+
+
+def _recount(shelf: Shelf, title: str) -> tuple[int, int] | None:
+    """Rows in the stage's own files: (passed on, quarantined)."""
+    passed = shelf.count(title, "corpus.parquet")
+    if passed is None:
+        return None
+    return passed, shelf.count(title, "quarantine.parquet") or 0
+
+
+def splits(shelf: Shelf) -> list[dict[str, str]]:
+    """Rows per split at the beginning and after cleaning."""
+    counts: dict[str, dict[str, int]] = {}
+    for title in ("ingest", "clean"):
+        frame = shelf.frame(title, "corpus.parquet", ("split",))
+        if frame.height:
+            for split, rows in frame.group_by("split").len().iter_rows():
+                counts.setdefault(str(split), {})[title] = rows
+    order = {name: i for i, name in enumerate(("train", "validation", "test", "serving"))}
+    return [
+        {"split": s, **{t: numbers.count(counts[s].get(t)) for t in ("ingest", "clean")}}
+        for s in sorted(counts, key=lambda s: (order.get(s, 9), s))
+    ]
+
+
+def quarantine(shelf: Shelf) -> list[dict[str, Any]]:
+    """Why rows were taken out: rows per reason and stage, with examples that can be read."""
+    columns = ("row_id", "text", "reason", "detail", "split")
+    frames = [
+        frame.with_columns(pl.lit(title).alias("by"))
+        for title in ("ingest", "clean")
+        if (frame := shelf.frame(title, "quarantine.parquet", columns)).height
+    ]
+    if not frames:
+        return []
+    rows = pl.concat(frames, how="diagonal_relaxed").sort("by", "reason", "row_id")
+    counts = rows.group_by("reason", "by").len().sort(["len", "reason"], descending=[True, False])
+    most = counts["len"].max()
+    made = []
+    for reason, by, n in counts.head(_REASONS).iter_rows():
+        some = rows.filter((pl.col("reason") == reason) & (pl.col("by") == by)).head(_EXAMPLES)
+        made.append(
+            {
+                "reason": numbers.words(str(reason)), "by": by, "rows": numbers.count(n),
+                "width": 100 * n / float(most or 1),  # type: ignore[arg-type]
+                "examples": [
+                    {
+                        "row_id": r["row_id"], "detail": r.get("detail") or "",
+                        "text": numbers.cut(r.get("text") or "(no text)", 180),
+                    }
+                    for r in some.to_dicts()
+                ],
+            }
+        )  # fmt: skip
+    return made
+
+
+def repairs(shelf: Shelf) -> list[dict[str, Any]]:
+    """Rows per repair rule, each with one row before and after."""
+    done = shelf.frame("clean", "repairs.parquet")
+    if not done.height or "rule" not in done.columns:
+        return []
+    counts = done.group_by("rule").len().sort(["len", "rule"], descending=[True, False])
+    texts = _texts_around_cleaning(shelf, done)
+    made = []
+    for rule, rows in counts.iter_rows():
+        ids = set(done.filter(pl.col("rule") == rule)["row_id"])
+        alone = texts.filter(pl.col("row_id").is_in(list(ids))) if texts.height else texts
+        example = None
+        if alone.height:
+            first = alone.sort("rules", "length", "row_id").row(0, named=True)
+            old, new = changes(first["before"], first["after"])
+            example = {"row_id": first["row_id"], "before": old, "after": new}
+        made.append(
+            {"rule": numbers.words(str(rule)), "rows": numbers.count(rows), "example": example}
+        )
+    return made
+
+
+def _texts_around_cleaning(shelf: Shelf, done: pl.DataFrame) -> pl.DataFrame:
+    """Repaired rows that were kept: text before and after, and how many rules touched them."""
+    before = shelf.frame("ingest", "corpus.parquet", ("row_id", "text"))
+    after = shelf.frame("clean", "corpus.parquet", ("row_id", "text"))
+    if not before.height or not after.height:
+        return pl.DataFrame()
+    rules = done.group_by("row_id").agg(pl.col("rule").n_unique().alias("rules"))
+    return (
+        rules.join(before.rename({"text": "before"}), on="row_id")
+        .join(after.rename({"text": "after"}), on="row_id")
+        .filter(pl.col("before") != pl.col("after"))
+        .with_columns(pl.col("before").str.len_chars().alias("length"))
+    )
+
+
+def defects(shelf: Shelf) -> list[dict[str, str]]:
+    """Rows with each defect before and after cleaning."""
+    before, after = (shelf.frame(t, "signals.parquet") for t in ("profile", "profile_clean"))
+    counts = [(name, _positive(before, c), _positive(after, c)) for c, name in _DEFECTS]
+    return [
+        {"name": name, "before": numbers.count(old), "after": numbers.count(new)}
+        for name, old, new in counts
+        if old is not None or new is not None
+    ]
+
+
+def _positive(frame: pl.DataFrame, column: str) -> int | None:
+    if column not in frame.columns:
+        return None
+    return int(frame.select((pl.col(column).cast(pl.Float64) > 0).sum()).item())
+
+
+def signals(shelf: Shelf) -> dict[str, Any]:
+    """Histograms of the signals that show noise best, before and after cleaning."""
+    before, after = (shelf.frame(t, "signals.parquet") for t in ("profile", "profile_clean"))
+    drawn = []
+    for column, label in _SIGNALS:
+        values = [_values(f, column) for f in (before, after)]
+        if values[0] or values[1]:
+            drawn.append(histogram(values[0], values[1], label))
+    keys = [Line("before cleaning", (), "c0"), Line("after cleaning", (), "c1")]
+    return {"plots": drawn, "legend": legend(keys)}
+
+
+def _values(frame: pl.DataFrame, column: str) -> list[float]:
+    if column not in frame.columns:
+        return []
+    values = frame[column].cast(pl.Float64)
+    return [v for v in values.drop_nulls().drop_nans().to_list() if abs(v) != float("inf")]

@@ -1,0 +1,138 @@
+"""Fairness of the data: who is in it, whether labels go with groups, and what was done about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from tasks.promotion.page import numbers
+from tasks.promotion.page.difference import changes
+from tasks.promotion.page.gauges import interval_gauge
+from tasks.promotion.page.read import Shelf, figure
+
+_MOST_GROUPS = 12
+_MOST_LABELS = 4
+_MOST_EXAMPLES = 6
+
+
+def groups(shelf: Shelf) -> dict[str, Any]:
+    """Training rows by group: size, label rates with intervals, and the rates after reweighting."""
+    rows = shelf.frame("audit", "groups.parquet")
+    report = shelf.facts("audit", "audit.json")
+    corrected = shelf.facts("correct", "correct.json")
+    if "split" in rows.columns:
+        rows = rows.filter(pl.col("split") == "train")
+    if not rows.height:
+        return {"tables": [], "why": shelf.why_not("audit") or "No groups were found."}
+    summaries = {str(s["group"]): s for s in report.get("groups", []) if "group" in s}
+    changed = {str(t["group"]): t for t in corrected.get("groups", [])}
+    after = _after(corrected)
+    tables = []
+    for column in sorted(rows["group"].unique().to_list()):
+        of_column = rows.filter(pl.col("group") == column)
+        table = _table(of_column, column, after)
+        gap = figure(summaries.get(column, {}).get("label_rate_gap"))
+        change = changed.get(column, {})
+        table["gap"] = f"{_pp(gap['value'])} ({numbers.span(gap)})" if gap else ""
+        table["gap_before"] = _pp(change.get("gap_before"))
+        table["gap_after"] = _pp(change.get("gap_after"))
+        tables.append(table)
+    return {
+        "tables": tables,
+        "why": "",
+        "correction": shelf.why_not("correct") or _weights_in_words(shelf),
+        "min_group": report.get("min_group"),
+    }
+
+
+def _pp(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}\u202fpp"
+
+
+def _after(corrected: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+    """Weighted label rate by group column, value and label."""
+    return {
+        (str(t["group"]), str(r["value"]), str(r["label"])): float(r["after"])
+        for t in corrected.get("groups", [])
+        for r in t.get("label_rates", [])
+        if r.get("after") is not None
+    }
+
+
+def _table(
+    rows: pl.DataFrame, column: str, after: dict[tuple[str, str, str], float]
+) -> dict[str, Any]:
+    sizes = rows.group_by("value").agg(pl.col("rows").max(), pl.col("share").max())
+    sizes = sizes.sort(["rows", "value"], descending=[True, False])
+    labels = sorted({str(v) for v in rows["label"].drop_nulls()})
+    shown = labels[-1:] if len(labels) == 2 else labels[:_MOST_LABELS]
+    known = rows.filter(pl.col("label").is_in(shown) & pl.col("low").is_not_null())
+    bounds = (0.0, max(float(known["high"].max() or 1.0), 1e-3)) if known.height else (0.0, 1.0)  # type: ignore[arg-type]
+    lines = []
+    for value, count, share in sizes.head(_MOST_GROUPS).iter_rows():
+        of_value = rows.filter(pl.col("value") == value).to_dicts()
+        cells = [
+            _cell(next((r for r in of_value if str(r["label"]) == label), {}), bounds,
+                  after.get((column, str(value), label)))
+            for label in shown
+        ]  # fmt: skip
+        lines.append(
+            {
+                "value": str(value), "rows": numbers.count(count),
+                "share": numbers.percent(share), "cells": cells,
+            }
+        )  # fmt: skip
+    return {
+        "name": numbers.words(column),
+        "mentions": column.startswith("mention_"),
+        "labels": shown,
+        "lines": lines,
+        "left_out": max(len(sizes) - _MOST_GROUPS, 0),
+        "labels_left_out": len(labels) - len(shown) if len(labels) > 2 else 0,
+    }
+
+
+def _cell(row: dict[str, Any], bounds: tuple[float, float], after: float | None) -> dict[str, Any]:
+    if row.get("label_rate") is None or row.get("low") is None:
+        return {"rate": "too few", "span": "", "gauge": None, "after": ""}
+    found = {"value": row["label_rate"], "low": row["low"], "high": row["high"]}
+    reach = (bounds[0], max(bounds[1], after or 0.0))
+    return {
+        "rate": numbers.percent(found["value"]),
+        "span": numbers.span(found),
+        "gauge": interval_gauge(found, reach, other=after),
+        "after": numbers.percent(after) if after is not None else "",
+    }
+
+
+def _weights_in_words(shelf: Shelf) -> str:
+    found = shelf.facts("correct", "correct.json")
+    if "weight_min" not in found:
+        return ""
+    left = numbers.percent(found.get("effective_rows"), 0)
+    return (
+        f"Training rows weigh {found['weight_min']:.2f} to {found['weight_max']:.2f} (mean 1); "
+        f"the effective sample is {left} of the rows."
+    )
+
+
+def made_up(shelf: Shelf) -> dict[str, Any]:
+    """Augmented rows: how many of each kind, and pairs to read."""
+    rows = shelf.frame("augment", "corpus.parquet", ("origin",))
+    kinds = []
+    if "origin" in rows.columns:
+        counts = rows.group_by("origin").len().sort("len", descending=True)
+        kinds = [{"kind": k, "rows": numbers.count(n)} for k, n in counts.iter_rows()]
+    found = shelf.json("augment", "examples.json")
+    pairs = found.get("examples", []) if isinstance(found, dict) else found or []
+    examples = []
+    for pair in pairs[:_MOST_EXAMPLES]:
+        old, new = changes(_text(pair, "before", "original"), _text(pair, "after", "text"))
+        kind = str(pair.get("origin") or pair.get("kind") or "")
+        examples.append({"kind": kind, "before": old, "after": new})
+    return {"kinds": kinds, "examples": examples, "why": shelf.why_not("augment")}
+
+
+def _text(pair: dict[str, Any], *names: str) -> str:
+    return next((str(pair[n]) for n in names if pair.get(n)), "")
