@@ -11,7 +11,9 @@ replaced, and whatever trains later in the process fails.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -78,9 +80,9 @@ def _owen_values(
     def predict(texts: Sequence[Any]) -> NDArray[np.float64]:
         return probabilities(model, [str(text) for text in texts])
 
-    masker = shap.maskers.Text(_Tokenizer(), mask_token=_MASK_IN_TEXT)
-    explainer = shap.PartitionExplainer(predict, masker, output_names=model.classes)
-    with seeded(seed):
+    with seeded(seed), _transformers_without_tensorflow():
+        masker = shap.maskers.Text(_Tokenizer(), mask_token=_MASK_IN_TEXT)
+        explainer = shap.PartitionExplainer(predict, masker, output_names=model.classes)
         found = explainer([text], max_evals=evaluations, batch_size=_AT_ONCE, silent=True)
     values = np.asarray(found.values[0], dtype=np.float64)
     return values[:, target], float(np.asarray(found.base_values)[0][target])
@@ -100,6 +102,25 @@ def _import_shap() -> Any:
     finally:
         numba.config.DISABLE_JIT = compiled
     return shap
+
+
+@contextmanager
+def _transformers_without_tensorflow() -> Iterator[None]:
+    """Keep shap's question whether a model is of transformers from failing.
+
+    Once transformers is imported, shap asks it for its TensorFlow class, and transformers raises
+    ValueError beside Keras 3. Here it gets a class that no model is of.
+    """
+    names = vars(sys.modules["transformers"]) if "transformers" in sys.modules else {}
+    asked = "TFPreTrainedModel"
+    if asked in names:
+        yield
+        return
+    names[asked] = type(asked, (), {})
+    try:
+        yield
+    finally:
+        del names[asked]
 
 
 class _Tokenizer:

@@ -1,8 +1,10 @@
 """Claims about explanations, with models whose reasons are known."""
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,6 +64,19 @@ def test_shap_leaves_the_global_random_state_alone() -> None:
     np.random.seed(5)  # noqa: NPY002
     shap_values(LinearModel(), TEXT, 2, evaluations=100, seed=0)
     assert np.random.random() == expected  # noqa: NPY002
+
+
+def test_shap_runs_beside_transformers_that_know_no_keras_3(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Transformers(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise (ValueError if name.startswith("TF") else AttributeError)(name)
+
+    imported_by_the_attack = Transformers("transformers")
+    monkeypatch.setitem(sys.modules, "transformers", imported_by_the_attack)
+    assert shap_values(LinearModel(), TEXT, 2, evaluations=50, seed=0).additivity_error < 1e-9
+    assert "TFPreTrainedModel" not in vars(imported_by_the_attack)
 
 
 def test_lime_ranks_the_keyword_first_and_the_rest_by_their_weight() -> None:
