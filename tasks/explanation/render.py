@@ -29,7 +29,7 @@ h1 { font-size: 1.25rem; margin: 0 0 .25rem; line-height: 1.3 }
 p.note { color: #595959; font-size: .875rem; line-height: 1.5 }
 p.text { margin: 1.25rem 0; overflow-wrap: anywhere }
 span.w { padding: .15em 0; border-radius: .2em }
-.legend span { padding: .15em .5em; border-radius: .2em; margin-right: .75em }
+.legend span { color: #1c1c1c; padding: .15em .5em; border-radius: .2em; margin-right: .75em }
 table { border-collapse: collapse; width: 100%; line-height: 1.5; font-size: .9375rem }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #ddd;
   vertical-align: top }
