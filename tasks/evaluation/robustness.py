@@ -1,9 +1,9 @@
 """Robustness: how many right answers turn wrong when a few characters are edited.
 
-The attack is DeepWordBug; how it goes about it is told in `attack`. Where a text reads the same to a person, a flip is an error. That character edits keep the meaning
-is an assumption: nobody reads the results but the reader of the page, who is shown the worst.
-Attacks by synonyms, insertions or whole sentences are not covered, nor is an attacker who may ask
-more often than the budget.
+The attack is DeepWordBug; how it goes about it is told in `attack`. Where a text reads the same to
+a person, a flip is an error. That character edits keep the meaning is an assumption: nobody reads
+the results but the reader of the page, who is shown the worst. Attacks by synonyms, insertions or
+whole sentences are not covered, nor is an attacker who may ask more often than the budget.
 """
 
 from __future__ import annotations
