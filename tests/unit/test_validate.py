@@ -99,7 +99,7 @@ def test_after_cleaning_one_broken_row_is_refused_by_rule_row_and_text(tmp_path:
     outcome = run(tmp_path, strict=True, suites=("noise",), words=[1, *[9] * 39])
     assert outcome.refusal == (
         "1 critical expectation is not met\n"
-        "  noise: words must be at least 3 in every row: 1 of 40 rows (2.5 %) break it.\n"
+        "  noise: words must be at least 2 in every row: 1 of 40 rows (2.5 %) break it.\n"
         "    row r0, 1: This is the plain text of row 0."
     )
     assert (tmp_path / "out" / "validation.json").exists()
