@@ -21,7 +21,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from models import inference, weights
+from models import devices, inference, weights
 from models.batching import batches, pad
 from models.configuration import EncoderConfig
 from models.encoder import MaskedLanguageModel, build
@@ -57,6 +57,7 @@ class TextModel:
         Raises:
             ValueError: A file is missing or does not fit the others.
         """
+        devices.prepare()
         config, max_tokens = read_config(folder)
         masked = build(config)
         weights.load(masked, folder / "encoder.safetensors")

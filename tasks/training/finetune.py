@@ -114,12 +114,13 @@ def _classes(rows: pl.DataFrame) -> list[str]:
 
 
 def _load_pretrained(folder: Path) -> MaskedLanguageModel:
-    from models import weights
-    from models.configuration import EncoderConfig
+    from models import devices, weights
+    from models.bundle import read_config
     from models.encoder import build
 
-    values: dict[str, Any] = orjson.loads((folder / "config.json").read_bytes())
-    masked = build(EncoderConfig.from_dict(values))
+    devices.prepare()
+    shape, _ = read_config(folder)
+    masked = build(shape)
     weights.load(masked, folder / "encoder.safetensors")
     return masked
 

@@ -33,7 +33,7 @@ def pretrained(tmp_path: Path) -> Path:
     tokenizer.add_special_tokens(WORDS[:5])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_bytes(orjson.dumps(SHAPE.to_dict()))
+    (folder / "config.json").write_bytes(orjson.dumps({**SHAPE.to_dict(), "max_tokens": 64}))
     weights.save(build(SHAPE, seed=1), folder / "encoder.safetensors")
     return folder.parent
 
