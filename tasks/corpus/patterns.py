@@ -1,0 +1,96 @@
+"""What counts as markup, an address, a control character: one pattern each for finding and repair.
+
+Profile counts with these in Polars' engine and clean replaces with them in Python's, so a text
+that was repaired is also found clean. They use only what both engines read alike: no look-around,
+no back-references.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html.entities import name2codepoint
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+# Han and kana are written without spaces, so each character counts as a word; the other spaceless
+# scripts of Asia take about four characters a word, counted by length alone.
+_IDEOGRAPHS = r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3040}-\x{30FF}\x{31F0}-\x{31FF}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFF}"
+_SPACELESS = r"\x{0E00}-\x{0EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}"
+_WORDLIKE = rf"[\p{{L}}\p{{M}}\p{{N}}--[{_IDEOGRAPHS}{_SPACELESS}]]"
+# Polars only: a run of letters and digits, apostrophes inside it, or one spaceless piece.
+WORD = rf"{_WORDLIKE}+(?:'{_WORDLIKE}+)*|[{_IDEOGRAPHS}]|[{_SPACELESS}]{{1,4}}"
+
+# Line breaks and tabs are lay-out; every other C0 or C1 control, the byte order mark, the
+# interlinear marks and the noncharacters are left by broken decoding. Joiners are letters' own.
+CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufff9-\ufffb\ufffe\uffff]"
+
+URL = r"(?:https?://|ftp://|www\.)[^\s<>\"'\]\[{}|]+"
+EMAIL = r"[\w.+%\-]*[\w+%\-]@[\w\-]+(?:\.[\w\-]+)*\.[^\W\d_]{2,24}"
+
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_LONG = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]\d)"
+# A dotted quad with a number over nine in it: `3.2.1.4` is a section or a version.
+IP = (
+    "|".join(
+        r"\b" + r"\.".join(_LONG if place == long else _OCTET for place in range(4)) + r"\b"
+        for long in range(4)
+    )
+    + r"|\b(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}\b"
+)
+# Telephone numbers by their shapes: international with a plus, three-three-four with the same
+# separator or a bracketed area code, a leading zero with groups, or any after a word that says so.
+# Years, ranges, dates, sums, book numbers and plain digits have none of these shapes.
+PHONE = "|".join(
+    [
+        r"\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,4}(?:[ .\-]?\d{2,4}){2,4}\b",
+        r"\(\d{3}\) ?\d{3}[ .\-]\d{4}\b",
+        r"\b(?:1-)?\d{3}-\d{3}-\d{4}\b",
+        r"\b\d{3}\.\d{3}\.\d{4}\b",
+        r"\b0\d{2,4}[ \-]\d{3,4}[ \-]?\d{3,4}\b",
+        r"(?i:\b(?:tel|telephone|phone|fax|mobile|cell|call|dial|whatsapp)(?: number| no)?"
+        r"[.:]{0,2} {0,2}(?:me |us )?(?:at |on )?\(?\d[\d().\- ]{5,16}\d)\b",
+    ]
+)
+
+_TAGS = (
+    "a abbr acronym address applet area article aside audio b base bdi bdo big blockquote body br "
+    "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog "
+    "dir div dl dt em embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 "
+    "h5 h6 head header hgroup hr html i iframe img input ins kbd label legend li link main map mark "
+    "menu meta meter nav noframes noscript object ol optgroup option output p param picture pre "
+    "progress q rp rt ruby s samp script search section select slot small source span strike strong "
+    "style sub summary sup svg table tbody td template textarea tfoot th thead time title tr track "
+    "tt u ul var video wbr"
+).split()
+# An element of HTML by its name, and of any other language by a closing slash or an attribute, so
+# that `<unk>`, `a < b` and `<3` stay text.
+TAG = (
+    rf"</?(?i:{'|'.join(_TAGS)})(?:\s[^<>]*)?/?>"
+    r"|</[A-Za-z][\w:.\-]*\s*>|<[A-Za-z][\w:.\-]*(?:\s[^<>]*)?/>"
+    r"|<[A-Za-z][\w:.\-]*\s[^<>=]*=[^<>]*>"
+)
+DECLARATION = r"<!--|<!(?i:doctype)[^<>]*>|<!\[CDATA\[|\]\]>|<\?(?i:xml|php)[^<>]*>"
+# Entities by their names in HTML 4 and by number, always with the semicolon: `AT&T` stays.
+ENTITY = rf"&(?:{'|'.join(sorted(name2codepoint))}|apos|#\d{{1,7}}|#[xX][0-9A-Fa-f]{{1,6}});"
+MARKUP = f"{DECLARATION}|{TAG}|{ENTITY}"
+
+
+def read_list(name: str) -> list[str]:
+    """The lines of one of our word lists, without comments."""
+    lines = (_HERE / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@cache
+def stop_words() -> list[str]:
+    """English function words, in lower case with straight apostrophes."""
+    return sorted({word for line in read_list("words_english.txt") for word in line.split()})
+
+
+@cache
+def boilerplate() -> str:
+    """Any phrase of boilerplate, longest first since the first alternative that fits is taken."""
+    phrases = sorted(read_list("words_boilerplate.txt"), key=lambda p: (-len(p), p))
+    return r"(?i)\b(?:" + "|".join(re.escape(p).replace(r"\ ", r"\s+") for p in phrases) + r")\b"
