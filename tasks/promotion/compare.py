@@ -12,23 +12,26 @@ the margin would be the textbook's non-inferiority test, and on a night's few hu
 refuse almost every equal model; so a comparison that holds says beside it whether it is `proven`
 in that sense. A floor is judged by the figure alone, and proven where its whole interval is.
 
+A gap between groups is the largest of several differences between small groups, and chance alone
+moves it by more than any sensible margin. It fails only if surely worse. Beyond its limit without
+being so, it is not judged, and says that there were too few rows to tell.
+
 What it does not cover: the randomness of training (another seed is another candidate), and the
 five looks at once, each at its own level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from tasks.evaluation.bootstrap import Statistic, interval, mean, paired_difference, ratio
+from tasks.evaluation.bootstrap import interval, paired_difference
+from tasks.promotion.measures import Measure
 from tasks.records import Frozen
+
+CANNOT_TELL = "too few rows to tell this from chance"
+_SLACK = 1e-9
 
 Interval = dict[str, float]
 
@@ -46,7 +49,7 @@ class Comparison(Frozen):
         higher_is_better: Which way is good.
         passed: None where it could not be judged.
         proven: Whether the whole interval is within the limit, not the figure alone.
-        unit: `share` (0..1), or what the value counts.
+        unit: `share` (0..1), `points` (a difference of shares), or what the value counts.
         rows: Rows, probes or sequences behind it; pairs where there is a champion.
         why: Why it could not be judged.
     """
@@ -63,44 +66,6 @@ class Comparison(Frozen):
     unit: str = "share"
     rows: int = 0
     why: str | None = None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How one measure is read from an evaluation's folder.
-
-    Attributes:
-        name: In plain words.
-        evaluation: Whose folder it is in.
-        file: A parquet there, one row per unit of resampling.
-        key: The column that pairs two models' rows.
-        values: From the rows to `(n,)` or `(n, k)` numbers.
-        statistic: From resampled rows to the measure.
-        higher_is_better: Which way is good.
-        unit: As in `Comparison`.
-        shared: A column taken from the champion for both, so that both are counted alike.
-        absent: Why there are no rows, where the evaluation itself does not say.
-    """
-
-    name: str
-    evaluation: str
-    file: str
-    key: str
-    values: Callable[[pl.DataFrame], NDArray[Any]]
-    statistic: Statistic = mean
-    higher_is_better: bool = True
-    unit: str = "share"
-    shared: str | None = None
-    absent: str = "there are no rows"
-
-    def rows(self, folders: dict[str, Path]) -> pl.DataFrame:
-        """The measure's rows sorted by their key; empty where the evaluation wrote none."""
-        folder = folders.get(self.evaluation)
-        path = folder / self.file if folder else None
-        if path is None or not path.exists():
-            return pl.DataFrame()
-        rows = pl.read_parquet(path)
-        return rows.sort(self.key) if self.key in rows.columns else pl.DataFrame()
 
 
 def against_champion(
@@ -137,6 +102,13 @@ def against_champion(
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "statistic": measure.statistic}
     how["level"] = level
     difference = paired_difference(a, b, **how)
+    passed: bool | None = not worse(difference, margin, higher_is_better=measure.higher_is_better)
+    if (
+        not passed
+        and measure.noisy
+        and not surely_worse(difference, margin, higher_is_better=measure.higher_is_better)
+    ):
+        passed = None
     limit = -margin if measure.higher_is_better else margin
     return Comparison(
         name=measure.name,
@@ -146,10 +118,11 @@ def against_champion(
         difference=difference,
         limit=limit,
         higher_is_better=measure.higher_is_better,
-        passed=not worse(difference, margin, higher_is_better=measure.higher_is_better),
+        passed=passed,
         proven=_within(difference, limit, measure.higher_is_better),
         unit=measure.unit,
         rows=len(shared),
+        why=CANNOT_TELL if passed is None else None,
     )
 
 
@@ -158,11 +131,16 @@ def worse(difference: Interval, margin: float, *, higher_is_better: bool) -> boo
 
     A difference equal to the margin passes, up to rounding.
     """
+    value = difference["value"] if higher_is_better else -difference["value"]
+    beyond = value < -margin - _SLACK
+    return beyond or surely_worse(difference, margin, higher_is_better=higher_is_better)
+
+
+def surely_worse(difference: Interval, margin: float, *, higher_is_better: bool) -> bool:
+    """Worse by more than half the margin, and by something with the whole interval."""
     sign = 1.0 if higher_is_better else -1.0
-    value = sign * difference["value"]
-    best = sign * (difference["high"] if higher_is_better else difference["low"])
-    slack = 1e-9
-    return value < -margin - slack or (value < -margin / 2 - slack and best < 0)
+    best = sign * difference["high" if higher_is_better else "low"]
+    return sign * difference["value"] < -margin / 2 - _SLACK and best < 0
 
 
 def floor(
@@ -173,106 +151,38 @@ def floor(
     higher_is_better: bool,
     rows: int = 0,
     unit: str = "share",
+    noisy: bool = False,
     why: str | None = None,
 ) -> Comparison:
-    """Judge a figure against a limit; without the figure or the limit, say why not."""
+    """Judge a figure against a limit; without the figure or the limit, say why not.
+
+    A noisy figure beyond its limit fails if its whole interval is, else it is not judged.
+    """
     if found is None or limit is None:
         why = why or "there is no such figure"
         return Comparison(name=name, kind="floor", unit=unit, why=why)
     value = {k: found[k] for k in ("value", "low", "high")}
     sign = 1.0 if higher_is_better else -1.0
+    passed: bool | None = sign * value["value"] >= sign * limit - _SLACK
+    if not passed and noisy and _reaches(value, limit, higher_is_better):
+        passed = None
     return Comparison(
         name=name,
         kind="floor",
         candidate=value,
         limit=limit,
         higher_is_better=higher_is_better,
-        passed=sign * value["value"] >= sign * limit - 1e-9,
+        passed=passed,
         proven=_within(value, limit, higher_is_better),
         unit=unit,
         rows=rows,
+        why=CANNOT_TELL if passed is None else None,
     )
+
+
+def _reaches(found: Interval, limit: float, higher_is_better: bool) -> bool:
+    return found["high"] >= limit if higher_is_better else found["low"] <= limit
 
 
 def _within(found: Interval, limit: float, higher_is_better: bool) -> bool:
     return found["low"] >= limit if higher_is_better else found["high"] <= limit
-
-
-def gap_of(groups: int) -> Statistic:
-    """The widest accuracy gap between `groups` groups, recomputed in each resample.
-
-    The statistic takes `(resamples, n, 2)`: the group's number, -1 for none, and 1 where right. A
-    group that a resample happens to miss does not count there.
-    """
-
-    def widest(rows: NDArray[Any]) -> NDArray[Any]:
-        resamples = len(rows)
-        number = rows[..., 0].astype(np.int64) + 1
-        place = (number + (groups + 1) * np.arange(resamples)[:, None]).ravel()
-        size = resamples * (groups + 1)
-        seen = np.bincount(place, minlength=size).reshape(resamples, groups + 1)[:, 1:]
-        right = np.bincount(place, weights=rows[..., 1].ravel(), minlength=size)
-        right = right.reshape(resamples, groups + 1)[:, 1:]
-        accuracy = np.divide(right, seen, out=np.full(right.shape, np.nan), where=seen > 0)
-        high = np.where(seen > 0, accuracy, -np.inf).max(axis=1)
-        low = np.where(seen > 0, accuracy, np.inf).min(axis=1)
-        return np.asarray(np.where(np.isfinite(high), high - low, np.nan))
-
-    return widest
-
-
-def gap_measure(column: str, groups: list[str]) -> Measure:
-    """The accuracy gap over one group column, between the groups large enough to be judged."""
-    index = {name: i for i, name in enumerate(groups)}
-
-    def values(rows: pl.DataFrame) -> NDArray[Any]:
-        code = np.array([index.get(v, -1) for v in rows[column]], dtype=np.float64)
-        return np.stack([code, rows["correct"].to_numpy().astype(np.float64)], axis=1)
-
-    return Measure(
-        name=f"accuracy gap by {column.split('_', 1)[-1].replace('_', ' ')}",
-        evaluation="group_metrics",
-        file="predictions.parquet",
-        key="row_id",
-        values=values,
-        statistic=gap_of(len(groups)),
-        higher_is_better=False,
-    )
-
-
-ACCURACY = Measure(
-    "accuracy",
-    "quality",
-    "predictions.parquet",
-    "row_id",
-    lambda rows: rows["correct"].to_numpy(),
-    absent="the test rows have no labels, or the model has no classes",
-)
-HALLUCINATED = Measure(
-    "hallucinated share",
-    "hallucination",
-    "probes.parquet",
-    "probe_id",
-    lambda rows: (rows["outcome"] == "hallucinated").to_numpy(),
-    higher_is_better=False,
-)
-UNDER_ATTACK = Measure(
-    "accuracy under attack",
-    "robustness",
-    "attacks.parquet",
-    "row_id",
-    lambda rows: (rows["outcome"] == "failed").to_numpy(),
-)
-# Both models guessed the same hidden words. Divided by the same number of subwords, the champion's,
-# their losses compare whatever their tokenizers; with one tokenizer it is the usual loss.
-MASKED_LOSS = Measure(
-    "masked-token loss",
-    "quality",
-    "mlm.parquet",
-    "row_id",
-    lambda rows: rows.select("loss_sum", "tokens").to_numpy(),
-    statistic=ratio,
-    higher_is_better=False,
-    unit="nats per token",
-    shared="tokens",
-)

@@ -19,15 +19,13 @@ import polars as pl
 
 from tasks.configuration import Decision
 from tasks.log import Log
-from tasks.promotion.compare import (
+from tasks.promotion.compare import Comparison, against_champion, floor
+from tasks.promotion.measures import (
     ACCURACY,
     HALLUCINATED,
     MASKED_LOSS,
     UNDER_ATTACK,
-    Comparison,
     Measure,
-    against_champion,
-    floor,
     gap_measure,
 )
 from tasks.records import Outcome
@@ -145,6 +143,8 @@ def floors(folders: Folders, config: Decision) -> list[Comparison]:
             config.max_group_gap,
             higher_is_better=False,
             rows=_size(folders, ACCURACY),
+            unit="points",
+            noisy=True,
             why=groups.get("skipped"),
         ),
         floor(
@@ -213,7 +213,7 @@ def gap_measures(candidate: Folders, champion: Folders) -> list[Measure]:
     judged: list[dict[str, list[str]]] = []
     for folders in (candidate, champion):
         path = folders.get("group_metrics", Path()) / "groups.parquet"
-        rows = pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        rows = pl.read_parquet(path).filter("judged") if path.exists() else pl.DataFrame()
         found: dict[str, list[str]] = {}
         for column, value in rows.select("group", "value").rows() if len(rows) else ():
             found.setdefault(column, []).append(value)

@@ -10,16 +10,9 @@ import pytest
 
 from tasks.configuration import Decision
 from tasks.log import Log
-from tasks.promotion.compare import (
-    ACCURACY,
-    MASKED_LOSS,
-    against_champion,
-    floor,
-    gap_measure,
-    gap_of,
-    worse,
-)
+from tasks.promotion.compare import against_champion, floor, worse
 from tasks.promotion.decide import decide
+from tasks.promotion.measures import ACCURACY, MASKED_LOSS, gap_measure, gap_of
 from tasks.records import Outcome
 
 ROWS = 400
@@ -52,7 +45,8 @@ def _folders(
     predictions.write_parquet(folders["group_metrics"] / "predictions.parquet")
     by_group = predictions.group_by("group_gender").agg(pl.col("correct").mean())
     gap = by_group["correct"].max() - by_group["correct"].min()  # type: ignore[operator]
-    pl.DataFrame({"group": ["group_gender"] * 2, "value": ["ada", "bel"]}).write_parquet(
+    groups = {"group": ["group_gender"] * 3, "value": ["ada", "bel", "none"]}
+    pl.DataFrame({**groups, "judged": [True, True, False]}).write_parquet(
         folders["group_metrics"] / "groups.parquet"
     )
     outcomes = ["hallucinated"] * hallucinated + ["correct"] * (200 - hallucinated)
@@ -287,6 +281,33 @@ def test_a_floor_says_whether_its_whole_interval_is_above() -> None:
     unsure = floor("x", {"value": 0.8, "low": 0.5, "high": 0.9}, 0.6, higher_is_better=True)
     assert (sure.passed, sure.proven) == (True, True)
     assert (unsure.passed, unsure.proven) == (True, False)
+
+
+def test_a_gap_that_chance_may_have_made_is_not_judged(tmp_path: Path) -> None:
+    rows = {"row_id": [f"r{i}" for i in range(40)], "group_gender": ["ada", "bel"] * 20}
+    right = np.ones(40, dtype=bool)
+    theirs = pl.DataFrame({**rows, "correct": right})
+    right[[0, 2]] = False  # two of twenty: a gap of 0.1, where 0.05 is allowed
+    ours = pl.DataFrame({**rows, "correct": right})
+    measure = gap_measure("group_gender", ["ada", "bel"])
+    how: dict[str, Any] = {"margin": 0.05, "resamples": 1000, "seed": 0, "level": 0.95}
+    found = against_champion(measure, ours, theirs, **how)
+    assert found.difference is not None
+    assert found.difference["value"] == pytest.approx(0.1)
+    assert found.passed is None
+    assert found.why == "too few rows to tell this from chance"
+    right[:20:2] = False  # ten of twenty leave no doubt
+    found = against_champion(measure, ours.with_columns(correct=right), theirs, **how)
+    assert found.passed is False
+
+
+def test_a_noisy_floor_fails_only_with_its_whole_interval() -> None:
+    wide = {"value": 0.3, "low": 0.1, "high": 0.5}
+    sure = {"value": 0.4, "low": 0.3, "high": 0.5}
+    how: dict[str, Any] = {"higher_is_better": False, "noisy": True}
+    assert floor("gap", wide, 0.25, **how).passed is None
+    assert floor("gap", sure, 0.25, **how).passed is False
+    assert floor("gap", wide, 0.25, higher_is_better=False).passed is False
 
 
 def test_same_seed_same_decision(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from markupsafe import Markup
 
@@ -33,7 +33,7 @@ def verdict_gauge(
     room = ((last - first) or 1.0) * 0.08
     scale = _Scale(first - room, last + room)
     middle, at_edge = _HEIGHT / 2, scale.at(edge)
-    colour = "good" if passed else "bad"
+    colour = {True: "good", False: "bad", None: "c0"}[passed]
     body = [
         f'<rect class="forbidden" x="{_PAD}" y="3" width="{max(at_edge - _PAD, 0):.1f}" '
         f'height="{_HEIGHT - 6}"/>',
@@ -77,23 +77,6 @@ def interval_gauge(
     if other is not None:
         body.append(f'<circle class="c2 ring" cx="{scale.at(other)}" cy="{middle}" r="5"/>')
     return svg(_WIDTH, _HEIGHT, body, "value with its interval", "gauge")
-
-
-def stacked(shares: Sequence[tuple[str, float]]) -> Markup:
-    """Shares that sum to 1 as one bar; each is (colour class, share)."""
-    width, left, body = 400, 0.0, []
-    for style, share in shares:
-        reach = max(share, 0.0) * width
-        body.append(
-            f'<rect class="{style} fill" x="{left:.1f}" y="0" width="{reach:.1f}" height="22"/>'
-        )
-        if share >= 0.08:
-            body.append(
-                f'<text class="inside" x="{left + reach / 2:.1f}" y="15.5" text-anchor="middle">'
-                f"{100 * share:.0f} %</text>"
-            )
-        left += reach
-    return svg(width, 22, body, "shares", "bar")
 
 
 class _Scale:

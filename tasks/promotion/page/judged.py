@@ -8,7 +8,7 @@ import polars as pl
 
 from tasks.promotion.page import numbers
 from tasks.promotion.page.difference import changes
-from tasks.promotion.page.gauges import interval_gauge, stacked
+from tasks.promotion.page.gauges import interval_gauge
 from tasks.promotion.page.plots import Line, line_chart, reliability
 from tasks.promotion.page.read import Shelf, figure
 
@@ -16,6 +16,18 @@ _MOST_CLASSES = 12
 _MOST_RELATIONS = 14
 _WORST = 10
 _ATTACKS = 6
+_NAMES = {
+    "macro_f1": "Macro F1",
+    "mlm_loss": "Masked-token loss",
+    "mlm_accuracy": "Masked words guessed",
+    "mlm_bits_per_character": "Masked-text surprise",
+    "majority_share": "Largest class",
+    "ece": "Calibration error (ECE)",
+    "brier": "Brier score",
+    "aurc": "Area under risk-coverage",
+    "clean_accuracy": "Accuracy before the attack",
+    "attack_success": "Right answers turned",
+}
 _OUTCOMES = (("correct", "good"), ("abstained", "quiet"), ("hallucinated", "bad"))
 
 
@@ -63,8 +75,8 @@ def _figures(found: dict[str, Any], names: tuple[str, ...], unit: str) -> list[d
             shown = (numbers.of_unit(value, unit), "")
         else:
             continue
-        label = numbers.words(name).replace("mlm", "masked-token")
-        unit_shown = "" if unit == "share" else unit
+        label = _NAMES.get(name, numbers.words(name).capitalize())
+        unit_shown = "" if unit in ("share", "points") else unit
         made.append({"name": label, "value": shown[0], "span": shown[1], "unit": unit_shown})
     return made
 
@@ -153,11 +165,11 @@ def _is_judged(found: dict[str, Any]) -> bool:
 
 
 def _outcome_bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    shares = [(style, found[outcome]["value"]) for outcome, style in _OUTCOMES]
+    shares = [(style, 100 * found[outcome]["value"]) for outcome, style in _OUTCOMES]
     return {
         "name": name,
         "probes": numbers.count(found.get("probes")),
-        "bar": stacked(shares),
+        "bar": shares,
         "hallucinated": numbers.percent(found["hallucinated"]["value"]),
         "span": numbers.span(figure(found["hallucinated"])),
     }
@@ -174,11 +186,16 @@ def by_group(shelf: Shelf) -> dict[str, Any]:
         low = float(known["low"].min() or 0.0) if known.height else 0.0  # type: ignore[arg-type]
         for column in sorted(known["group"].unique().to_list()):
             of_column = known.filter(pl.col("group") == column).sort("value")
+            of_column = of_column.unique("value", keep="first", maintain_order=True)
             lines = [_group_line(r, low, overall) for r in of_column.to_dicts()]
             tables.append({"name": numbers.words(column), "lines": lines})
     return {
         "why": shelf.why_not("group_metrics") or ("" if found else "No result was written."),
         "figures": _gaps(found),
+        "too_small": [
+            f"{numbers.words(str(t['group']))}: {t['value']} ({t['rows']} rows)"
+            for t in found.get("too_small") or []
+        ],
         "tables": tables,
     }
 
@@ -190,6 +207,7 @@ def _group_line(
     return {
         "value": str(row["value"]),
         "rows": numbers.count(row.get("rows")),
+        "judged": bool(row.get("judged", True)),
         "accuracy": numbers.percent(found["value"]),
         "span": numbers.span(found),
         "gauge": interval_gauge(
@@ -201,7 +219,7 @@ def _group_line(
 def _gaps(found: dict[str, Any]) -> list[dict[str, str]]:
     """Every gap that the stage reports with an interval."""
     names = tuple(sorted(n for n in found if "gap" in n and figure(found[n])))
-    rows = _figures(found, names, "share")
+    rows = _figures(found, names, "points")
     for row, name in zip(rows, names, strict=True):
         where = found[name].get("group")
         row["name"] += f", by {numbers.words(str(where))}" if where else ""

@@ -34,7 +34,7 @@ def plain(value: float | None, digits: int = 3) -> str:
 
 def tick(value: float) -> str:
     """An axis label: as short as it can be."""
-    if value and not 1e-3 <= abs(value) < 1e4:
+    if value and not 1e-4 <= abs(value) < 1e4:
         if abs(value) >= 1e3:
             scaled, suffix = (value / 1e6, "M") if abs(value) >= 1e6 else (value / 1e3, "k")
             return _minus(f"{scaled:g}{suffix}")
@@ -44,7 +44,9 @@ def tick(value: float) -> str:
 
 
 def of_unit(value: float | None, unit: str) -> str:
-    """A value in the unit of a comparison: shares as per cent, the rest plainly."""
+    """A value in its unit: shares as per cent, their differences in points, the rest plainly."""
+    if unit == "points" and value is not None and math.isfinite(value):
+        return f"{_minus(f'{100 * value:.1f}')}{_THIN}pp"
     return percent(value) if unit == "share" else plain(value)
 
 
@@ -52,7 +54,7 @@ def points(difference: float | None, unit: str) -> str:
     """A signed difference: shares in percentage points."""
     if difference is None or not math.isfinite(difference):
         return DASH
-    if unit == "share":
+    if unit in ("share", "points"):
         return f"{_minus(f'{100 * difference:+.1f}')}{_THIN}pp"
     return _minus(f"{difference:+.3f}")
 
@@ -61,9 +63,9 @@ def span(found: Mapping[str, float] | None, unit: str = "share") -> str:
     """An interval as `91.2 to 94.6 %`."""
     if not found:
         return ""
-    if unit == "share":
+    if unit in ("share", "points"):
         low, high = f"{100 * found['low']:.1f}", f"{100 * found['high']:.1f}"
-        return f"{_minus(low)} to {_minus(high)}{_THIN}%"
+        return f"{_minus(low)} to {_minus(high)}{_THIN}{'%' if unit == 'share' else 'pp'}"
     return f"{plain(found['low'])} to {plain(found['high'])}"
 
 
@@ -71,7 +73,7 @@ def points_span(found: Mapping[str, float] | None, unit: str = "share") -> str:
     """A difference's interval as `-1.2 to +0.4`."""
     if not found:
         return ""
-    scale, digits = (100, 1) if unit == "share" else (1, 3)
+    scale, digits = (100, 1) if unit in ("share", "points") else (1, 3)
     low, high = (_minus(f"{scale * found[k]:+.{digits}f}") for k in ("low", "high"))
     return f"{low} to {high}"
 

@@ -34,9 +34,9 @@ def groups(shelf: Shelf) -> dict[str, Any]:
         table = _table(of_column, column, after)
         gap = figure(summaries.get(column, {}).get("label_rate_gap"))
         change = changed.get(column, {})
-        table["gap"] = f"{_pp(gap['value'])} ({numbers.span(gap)})" if gap else ""
-        table["gap_before"] = _pp(change.get("gap_before"))
-        table["gap_after"] = _pp(change.get("gap_after"))
+        table["gap"] = f"{_points(gap['value'])} ({numbers.span(gap, 'points')})" if gap else ""
+        table["gap_before"] = _points(change.get("gap_before"))
+        table["gap_after"] = _points(change.get("gap_after"))
         tables.append(table)
     return {
         "tables": tables,
@@ -46,8 +46,8 @@ def groups(shelf: Shelf) -> dict[str, Any]:
     }
 
 
-def _pp(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}\u202fpp"
+def _points(share: float | None) -> str:
+    return "" if share is None else numbers.of_unit(share, "points")
 
 
 def _after(corrected: dict[str, Any]) -> dict[tuple[str, str, str], float]:

@@ -18,7 +18,7 @@ from tasks.promotion.page.numbers import tick
 
 Points = Sequence[tuple[float, float]]
 WIDTH = 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 40
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def line_chart(
         height=height,
     )  # fmt: skip
     body = frame(axes, [t for t in x_ticks if axes.x0 <= t <= axes.x1], y_ticks, x_label, y_label)
-    for line in lines:
+    for line in reversed(lines):  # the first is drawn on top
         body.append(_dots(axes, line) if line.dots else _path(axes, line))
     return svg(axes.width, height, body, f"{y_label} over {x_label}") + legend(lines)
 
@@ -105,7 +105,7 @@ def histogram(before: Sequence[float], after: Sequence[float], label: str) -> Ma
     edges = [low + (high - low) * i / 24 for i in range(25)]
     shares = [_shares(part, edges) for part in (before, after)]
     y_ticks = ticks(0.0, max(max(s, default=0) for s in shares), 3)
-    axes = Axes(low, high, 0.0, max(y_ticks[-1], 1e-9), height=170)
+    axes = Axes(low, high, 0.0, max(y_ticks[-1], 1e-9), width=320, height=170)
     x_ticks = [t for t in ticks(low, high, 4) if low <= t <= high]
     body = frame(axes, x_ticks, y_ticks, label, "rows (%)")
     base = axes.y(0)

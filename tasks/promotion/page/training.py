@@ -10,7 +10,7 @@ from tasks.promotion.page import numbers
 from tasks.promotion.page.plots import Line, line_chart
 from tasks.promotion.page.read import Shelf
 
-_STYLES = ("c1", "c0", "c2", "c3")
+_STYLES = ("c1", "c2", "c3", "c0")
 # Words in a curve's name, the axis they share, and whether the axis starts at 0.
 _AXES = (
     ("loss", "loss (nats)", False),

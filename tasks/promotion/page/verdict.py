@@ -21,7 +21,7 @@ _FIGURES = (
     ("correct", "Facts right", "hallucination", "correct", "share", "of the probes"),
     ("abstained", "Abstained", "hallucination", "abstained", "share", "of the probes"),
     ("ece", "Calibration error", "calibration", "ece", "share", "confidence against accuracy"),
-    ("accuracy_gap", "Group gap", "group_metrics", "accuracy_gap", "share", "best to worst group"),
+    ("accuracy_gap", "Group gap", "group_metrics", "accuracy_gap", "points", "best to worst group"),
     (
         "accuracy_under_attack", "Under attack", "robustness", "accuracy_under_attack", "share",
         "right after typing errors",
@@ -73,8 +73,8 @@ def _row(c: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": c["name"],
         "kind": c["kind"],
-        "rows": numbers.count(c["rows"]) if c.get("rows") else "",
-        "unit": "" if unit == "share" else unit,
+        "rows": f"{c['rows']:,} {_counted(c['name'])}" if c.get("rows") else "",
+        "unit": "" if unit in ("share", "points") else unit,
         "candidate": numbers.of_unit(ours["value"], unit) if ours else numbers.DASH,
         "candidate_span": numbers.span(ours, unit),
         "champion": numbers.of_unit(theirs["value"], unit) if theirs else numbers.DASH,
@@ -89,9 +89,13 @@ def _row(c: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _counted(name: str) -> str:
+    return "probes" if "hallucinated" in name else "rows"
+
+
 def _result(c: dict[str, Any]) -> tuple[str, str]:
     if c["passed"] is None:
-        return "none", "not judged"
+        return "none", "cannot tell" if c.get("candidate") else "not judged"
     if not c["passed"]:
         return "bad", "fails"
     return "good", "holds" if c.get("proven", True) else "holds, not proven"
@@ -110,7 +114,7 @@ def cards(shelf: Shelf) -> list[dict[str, Any]]:
                 "name": name,
                 "value": numbers.of_unit(found["value"], unit) if found else numbers.DASH,
                 "span": numbers.span(found, unit) if found else "",
-                "meaning": meaning if unit == "share" else f"{unit}, {meaning}",
+                "meaning": meaning if unit != "nats per token" else f"{unit}, {meaning}",
                 "champion": numbers.of_unit(theirs["value"], unit) if theirs else "",
                 "why": "" if found else shelf.why_not(stage) or "No such figure.",
                 "anchor": stage,
