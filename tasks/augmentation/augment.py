@@ -28,6 +28,12 @@ from tasks.records import Outcome, Rows
 from tasks.stage import stage
 
 EXAMPLES = 5
+_METRICS = {
+    "synonym": "synonym_rows",
+    "counterfactual": "counterfactual_rows",
+    "existing": "existing_texts",
+    "unchangeable": "unchangeable_rows",
+}
 _OTHER = {"female": "male", "male": "female"}
 _NOTE_EVERY = 1000  # rows between progress reports
 
@@ -70,25 +76,14 @@ def augment(corpus: Path, *, config: Augmentation, seed: int, out: Path, log: Lo
             tally[origin] += 1
             made.append(_made_up(row, origin, text, digest))
             if tally[origin] <= EXAMPLES:
-                examples.append(
-                    {
-                        "origin": origin,
-                        "parent": row["row_id"],
-                        "before": row["text"],
-                        "after": text,
-                    }
-                )
+                pair = {"before": row["text"], "after": text}
+                examples.append({"origin": origin, "parent": row["row_id"]} | pair)
     _write(out, frame, made, examples)
     added = f"{tally['synonym']} synonym and {tally['counterfactual']} counterfactual rows added"
     return Outcome(
         summary=added,
         rows=Rows(entered=frame.height, kept=frame.height, added=len(made)),
-        metrics={
-            "synonym_rows": float(tally["synonym"]),
-            "counterfactual_rows": float(tally["counterfactual"]),
-            "existing_texts": float(tally["existing"]),
-            "unchangeable_rows": float(tally["unchangeable"]),
-        },
+        metrics={name: float(tally[key]) for key, name in _METRICS.items()},
         artifacts=("examples.json",),
     )
 

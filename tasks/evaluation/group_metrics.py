@@ -55,8 +55,9 @@ def group_metrics(
         config: The `evaluate` section (bootstrap).
         fairness: The `fairness` section (lexicon, smallest group).
         seed: Seed of the bootstrap.
-        out: Receives `groups.parquet` (one row per group value, and per class beyond two),
-            `predictions.parquet` (row_id, correct, group columns) and `group_metrics.json`.
+        out: Receives `groups.parquet` (one row per group value), `classes.parquet` (one per group
+            value and class, where there are more than two), `predictions.parquet` (row_id, correct,
+            group columns) and `group_metrics.json`.
         log: Told of each group column.
 
     Returns:
@@ -77,23 +78,32 @@ def group_metrics(
     for done, column in enumerate(columns):
         log.progress(done, len(columns), short(column))
         judgements.append(_judge(rows, column, config.bootstrap, fairness.min_group, seed))
-    rows.select("row_id", "correct", *columns).sort("row_id").write_parquet(
-        out / "predictions.parquet"
-    )
-    table = [entry for j in judgements for entry in j.by_group]
-    pl.DataFrame(table, infer_schema_length=None).write_parquet(out / "groups.parquet")
-    report: dict[str, Any] = {"rows": rows.height, "min_group": fairness.min_group}
+    predictions = rows.select("row_id", "correct", *columns).sort("row_id")
+    predictions.write_parquet(out / "predictions.parquet")
     widest = {name: _widest(judgements, name) for name in GAPS}
-    report |= {name: gap for name, gap in widest.items() if gap}
-    report["gaps"] = {j.column: j.gaps for j in judgements if j.gaps}
-    report["judged"] = {j.column: j.judged for j in judgements}
-    report["too_small"] = [small for j in judgements for small in j.too_small]
-    report["by_group"] = table
     why = None if widest["accuracy_gap"] else "no two groups are large enough to compare"
-    if why:
-        report["skipped"] = why
-    (out / "group_metrics.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    report: dict[str, Any] = {"rows": rows.height, "min_group": fairness.min_group}
+    report |= {"skipped": why} if why else {}
+    report |= {name: gap for name, gap in widest.items() if gap}
+    _write(out, report, judgements)
     return _outcome(widest, why)
+
+
+def _write(out: Path, report: dict[str, Any], judgements: list[_Judgement]) -> None:
+    by_group = [entry for j in judgements for entry in j.by_group]
+    by_class = [entry for j in judgements for entry in j.by_class]
+    for name, table in (("groups", by_group), ("classes", by_class)):
+        if table:
+            frame = pl.DataFrame(table, infer_schema_length=None)
+            frame = frame.with_columns(pl.col(pl.Null).cast(pl.Float64))  # all groups too small
+            frame.write_parquet(out / f"{name}.parquet")
+    report = report | {
+        "gaps": {j.column: j.gaps for j in judgements if j.gaps},
+        "judged": {j.column: j.judged for j in judgements},
+        "too_small": [small for j in judgements for small in j.too_small],
+        "by_group": by_group,
+    }
+    (out / "group_metrics.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class _Judgement:
     too_small: list[dict[str, Any]]
     gaps: dict[str, dict[str, Any]]
     by_group: list[dict[str, Any]]
+    by_class: list[dict[str, Any]]
 
 
 def _judge(
@@ -130,16 +141,22 @@ def _judge(
         if gap is not None and f"{name}_gap" in GAPS:
             gaps[f"{name}_gap"] = _named(gap, name, column, asked, measured)
     values = _values(rows, column, classes, asked)
-    table = []
+    by_group, by_class = [], []
     for value, size in sizes.items():
         at = measured.index(value) if value in measured else None
-        group = {"group": column, "value": value, "rows": size, "judged": value in judged}
+        named = {"group": column, "value": value, "rows": size, "judged": value in judged}
+        entries = []
         for place, label in enumerate(asked):
-            of_label = {name: values[f"{name} {label}"][value] for name in _RATES}
-            table.append(group | {"label": label} | _rates(at, place, of_label, found))
+            of_label = {name: values[f"{name} {label}"][value] for name in _RATES[1:]}
+            entries.append({"label": label} | _rates(at, place, of_label, found))
+        overall = {_RATES[0]: values[f"{_RATES[0]} {asked[0]}"][value]}
+        by_group.append(
+            named | _rates(at, 0, overall, found) | (entries[0] if len(asked) == 1 else {})
+        )
+        by_class += [named | entry for entry in entries] if len(asked) > 1 else []
     left = [v for v in sizes if v not in measured and v not in NOT_GROUPS]
     small = [{"group": column, "value": v, "rows": sizes[v]} for v in left]
-    return _Judgement(column, judged, small, gaps, table)
+    return _Judgement(column, judged, small, gaps, by_group, by_class)
 
 
 def _tables(classes: list[str], asked: list[str]) -> dict[str, tuple[rates.Numbers, rates.Numbers]]:
@@ -188,10 +205,9 @@ def _rates(
     for name, value in values.items():
         low, high = (f"{name}_low", f"{name}_high") if name != "accuracy" else ("low", "high")
         entry |= dict.fromkeys((name, low, high))
-        rate = place if name != "accuracy" else 0
-        if at is not None and found[name].counted[at, rate]:
+        if at is not None and found[name].counted[at, place]:
             entry[name] = float(value)
-            entry[low], entry[high] = found[name].interval(at, rate)
+            entry[low], entry[high] = found[name].interval(at, place)
     return entry
 
 
