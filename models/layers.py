@@ -105,8 +105,11 @@ class Attention(keras.layers.Layer):  # type: ignore[misc]
         """Mix (B, L, D) along L as the bias (B, 1, L, L) allows."""
         length, heads = ops.shape(x)[1], self.config.heads
         channels = self.config.width // heads
-        qkv = ops.reshape(self.qkv(x), (-1, length, 3, heads, channels))
-        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]  # (B, L, H, d)
+        # Split and then reshaped: the gradient of a slice would fill and add arrays of zeros.
+        q, k, v = (
+            ops.reshape(part, (-1, length, heads, channels))
+            for part in ops.split(self.qkv(x), 3, axis=-1)
+        )
         q = ops.transpose(rotate(q, cosine, sine) * channels**-0.5, (0, 2, 1, 3))
         k = ops.transpose(rotate(k, cosine, sine), (0, 2, 3, 1))
         scores = ops.cast(ops.matmul(q, k), "float32") + bias  # (B, H, L, L)
