@@ -191,10 +191,11 @@ def _write(
     bad.write_parquet(out / "quarantine.parquet")
     if probes is not None:
         probes.write_parquet(out / "probes.parquet")
-    splits = {s: n for s, n in sorted(corpus["split"].value_counts().iter_rows())}
+    splits = dict(sorted(corpus["split"].value_counts().iter_rows()))
     labels = sorted(corpus["label"].drop_nulls().unique())
     about = {
-        "content": content, "splits": splits, "labels": labels[:200], "probes": 0 if probes is None else len(probes),
+        "content": content, "splits": splits, "labels": labels[:200],
+        "probes": 0 if probes is None else len(probes),
         "quarantined": dict(sorted(bad["reason"].value_counts().iter_rows())),
     }  # fmt: skip
     (out / "ingest.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))

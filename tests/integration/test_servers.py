@@ -72,7 +72,8 @@ def test_deploying_twice_gives_each_deployment_once_and_the_nightly_its_schedule
     nightly = next(d for d in found if d["name"] == "nightly")
     assert [s["schedule"]["cron"] for s in nightly["schedules"]] == ["0 2 * * *"]
     form = nightly["parameter_openapi_schema"]["definitions"]["Pretraining"]["properties"]["mask_rate"]
-    assert form["description"] and form["exclusiveMaximum"] == 1
+    assert form["description"]
+    assert form["exclusiveMaximum"] == 1
     # A schedule that silently creates no runs is the trap that the sqlalchemy pin avoids.
     deadline = time.monotonic() + 90
     runs: list[dict] = []

@@ -59,12 +59,16 @@ def test_a_damaged_folder_is_replaced_by_the_next_commit(store: Store) -> None:
     assert store.find("count", "k1") == record
 
 
-def test_unfinished_work_leaves_nothing_behind(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.work("count", "k2") as folder:
-        (folder / "half.txt").write_text("ha")
-        raise RuntimeError
+def test_unfinished_work_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with store.work("count", "k2") as folder:
+            (folder / "half.txt").write_text("ha")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert store.find("count", "k2") is None
-    assert not folder.exists()
+    assert not list(tmp_path.rglob("half.txt"))
 
 
 def test_scratch_outlives_a_failure_and_ends_with_success(store: Store) -> None:
