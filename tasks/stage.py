@@ -95,7 +95,7 @@ class Stage:
             return Completed(name="Cached", data=None) if reused else None
 
         def call(given: dict[str, Any], run: str | None) -> Record:
-            _ = run_stage(given, run)  # type: ignore[unused-coroutine]  # it is synchronous
+            _ = run_stage(given, run)
             return done[-1]
 
         return call

@@ -48,7 +48,9 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
     runs.log_file(night.run_id, path)
     headline = orjson.loads((folder / "headline.json").read_bytes())
     verdict = orjson.loads((folder / "verdict.json").read_bytes())
-    note = f"### {verdict['sentence']}\n\n{registered}.\n\nThe run page is the artifact `page.html`."
+    note = (
+        f"### {verdict['sentence']}\n\n{registered}.\n\nThe run page is the artifact `page.html`."
+    )
     runs.log_headline(night, headline, {"plumbline.verdict": verdict["verdict"]}, note)
     link_artifact("mlflow-run", header.mlflow_url, "The night in MLflow")
     link_artifact("run-page", path.as_uri(), f"Run page: {verdict['sentence']}")

@@ -32,7 +32,7 @@ _SIGNALS = (
     ("unique_word_ratio", "share of distinct words"),
     ("gibberish_score", "gibberish score (0 to 1)"),
     ("language_confidence", "language confidence (0 to 1)"),
-    ("near_duplicates", "rows per near-duplicate cluster"),
+    ("alpha_ratio", "share of letters"),
 )
 
 

@@ -13,7 +13,7 @@ from tasks.promotion.page.read import Shelf, figure
 
 _MOST_GROUPS = 12
 _MOST_LABELS = 4
-_MOST_EXAMPLES = 6
+_MOST_EXAMPLES = 3  # of each kind
 
 
 def groups(shelf: Shelf) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _table(
     labels = sorted({str(v) for v in rows["label"].drop_nulls()})
     shown = labels[-1:] if len(labels) == 2 else labels[:_MOST_LABELS]
     known = rows.filter(pl.col("label").is_in(shown) & pl.col("low").is_not_null())
-    bounds = (0.0, max(float(known["high"].max() or 1.0), 1e-3)) if known.height else (0.0, 1.0)  # type: ignore[arg-type]
+    bounds = _bounds(known, [v for (g, _, _), v in after.items() if g == column])
     lines = []
     for value, count, share in sizes.head(_MOST_GROUPS).iter_rows():
         of_value = rows.filter(pl.col("value") == value).to_dicts()
@@ -93,15 +93,21 @@ def _table(
     }
 
 
+def _bounds(rows: pl.DataFrame, others: list[float]) -> tuple[float, float]:
+    """An axis that all rows of a table share, a little wider than what it shows."""
+    shown = [*rows["low"].to_list(), *rows["high"].to_list(), *others]
+    low, high = min(shown, default=0.0), max(shown, default=1.0)
+    return max(low - 0.05, 0.0), min(high + 0.05, 1.0)
+
+
 def _cell(row: dict[str, Any], bounds: tuple[float, float], after: float | None) -> dict[str, Any]:
     if row.get("label_rate") is None or row.get("low") is None:
         return {"rate": "too few", "span": "", "gauge": None, "after": ""}
     found = {"value": row["label_rate"], "low": row["low"], "high": row["high"]}
-    reach = (bounds[0], max(bounds[1], after or 0.0))
     return {
         "rate": numbers.percent(found["value"]),
         "span": numbers.span(found),
-        "gauge": interval_gauge(found, reach, other=after),
+        "gauge": interval_gauge(found, bounds, other=after),
         "after": numbers.percent(after) if after is not None else "",
     }
 
@@ -124,15 +130,12 @@ def made_up(shelf: Shelf) -> dict[str, Any]:
     if "origin" in rows.columns:
         counts = rows.group_by("origin").len().sort("len", descending=True)
         kinds = [{"kind": k, "rows": numbers.count(n)} for k, n in counts.iter_rows()]
-    found = shelf.json("augment", "examples.json")
-    pairs = found.get("examples", []) if isinstance(found, dict) else found or []
-    examples = []
-    for pair in pairs[:_MOST_EXAMPLES]:
-        old, new = changes(_text(pair, "before", "original"), _text(pair, "after", "text"))
-        kind = str(pair.get("origin") or pair.get("kind") or "")
-        examples.append({"kind": kind, "before": old, "after": new})
+    pairs = shelf.json("augment", "examples.json") or []
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for pair in pairs:
+        of_kind = shown.setdefault(str(pair["origin"]), [])
+        if len(of_kind) < _MOST_EXAMPLES:
+            old, new = changes(pair["before"], pair["after"])
+            of_kind.append({"kind": pair["origin"], "before": old, "after": new})
+    examples = [example for kind in sorted(shown) for example in shown[kind]]
     return {"kinds": kinds, "examples": examples, "why": shelf.why_not("augment")}
-
-
-def _text(pair: dict[str, Any], *names: str) -> str:
-    return next((str(pair[n]) for n in names if pair.get(n)), "")
