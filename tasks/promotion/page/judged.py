@@ -1,4 +1,4 @@
-"""What the model is worth: quality, calibration, hallucination, groups, robustness."""
+"""What the model is worth on labelled test rows: quality, calibration, groups."""
 
 from __future__ import annotations
 
@@ -7,28 +7,12 @@ from typing import Any
 import polars as pl
 
 from tasks.promotion.page import numbers
-from tasks.promotion.page.difference import changes
+from tasks.promotion.page.figures import figures
 from tasks.promotion.page.gauges import interval_gauge
-from tasks.promotion.page.plots import Line, line_chart, reliability
+from tasks.promotion.page.plots import reliability
 from tasks.promotion.page.read import Shelf, figure
 
 _MOST_CLASSES = 12
-_MOST_RELATIONS = 14
-_WORST = 10
-_ATTACKS = 6
-_NAMES = {
-    "macro_f1": "Macro F1",
-    "mlm_loss": "Masked-token loss",
-    "mlm_accuracy": "Masked words guessed",
-    "mlm_bits_per_character": "Masked-text surprise",
-    "majority_share": "Largest class",
-    "ece": "Calibration error (ECE)",
-    "brier": "Brier score",
-    "aurc": "Area under risk-coverage",
-    "clean_accuracy": "Accuracy before the attack",
-    "attack_success": "Right answers turned",
-}
-_OUTCOMES = (("correct", "good"), ("abstained", "quiet"), ("hallucinated", "bad"))
 
 
 def quality(shelf: Shelf) -> dict[str, Any]:
@@ -38,11 +22,11 @@ def quality(shelf: Shelf) -> dict[str, Any]:
     report.sort(key=lambda r: (-float(r.get("support", 0)), str(r["class"])))
     return {
         "why": shelf.why_not("quality") or ("" if found else "No result was written."),
-        "figures": _figures(
+        "figures": figures(
             found, ("accuracy", "macro_f1", "mlm_accuracy", "majority_share"), "share"
         )
-        + _figures(found, ("mlm_loss",), "nats per token")
-        + _figures(found, ("mlm_bits_per_character",), "bits per character"),
+        + figures(found, ("mlm_loss",), "nats per token")
+        + figures(found, ("mlm_bits_per_character",), "bits per character"),
         "rows": numbers.count(shelf.count("quality", "predictions.parquet")),
         "report": [
             {
@@ -62,23 +46,6 @@ def _as_rows(report: Any) -> list[dict[str, Any]]:
     if isinstance(report, dict):
         return [{"class": k, **v} for k, v in report.items() if isinstance(v, dict)]
     return [{"class": r.get("class", r.get("label", "")), **r} for r in report or []]
-
-
-def _figures(found: dict[str, Any], names: tuple[str, ...], unit: str) -> list[dict[str, str]]:
-    made = []
-    for name in names:
-        value = found.get(name)
-        known = figure(value)
-        if known:
-            shown = (numbers.of_unit(known["value"], unit), numbers.span(known, unit))
-        elif isinstance(value, int | float):
-            shown = (numbers.of_unit(value, unit), "")
-        else:
-            continue
-        label = _NAMES.get(name, numbers.words(name).capitalize())
-        unit_shown = "" if unit in ("share", "points") else unit
-        made.append({"name": label, "value": shown[0], "span": shown[1], "unit": unit_shown})
-    return made
 
 
 def confusion(predictions: pl.DataFrame) -> dict[str, Any]:
@@ -115,63 +82,7 @@ def calibration(shelf: Shelf) -> dict[str, Any]:
     return {
         "why": shelf.why_not("calibration") or ("" if found else "No result was written."),
         "plot": reliability(found.get("bins") or []),
-        "figures": _figures(found, ("ece",), "share") + _figures(found, ("brier",), "0 to 2"),
-    }
-
-
-def hallucination(shelf: Shelf) -> dict[str, Any]:
-    """Shares of the three outcomes, the risk-coverage curve, and the surest errors."""
-    found = shelf.facts("hallucination", "hallucination.json")
-    curve = found.get("risk_coverage") or []
-    theirs = shelf.facts("champion_hallucination", "hallucination.json")
-    bars = [("candidate", found), ("champion", theirs)]
-    lines = [
-        Line(name, [(p["coverage"], p["risk"]) for p in f.get("risk_coverage") or []], style)
-        for name, f, style in (("candidate", found, "c1"), ("champion", theirs, "c0"))
-    ]
-    return {
-        "why": shelf.why_not("hallucination") or ("" if found else "No result was written."),
-        "tau": numbers.plain(found.get("tau"), 2),
-        "probes": numbers.count(found.get("probes")),
-        "bars": [_outcome_bar(name, f) for name, f in bars if _is_judged(f)],
-        "figures": _figures(found, ("correct", "abstained", "hallucinated", "accuracy"), "share")
-        + _figures(found, ("aurc",), "0 to 1"),
-        "relations": [
-            _outcome_bar(numbers.words(str(r["relation"])), r)
-            for r in _by_relation(found)[:_MOST_RELATIONS]
-        ],
-        "curve": line_chart(lines, "coverage (share of probes answered)", "wrong share", zero=True)
-        if curve
-        else "",
-        "worst": [
-            {
-                "statement": numbers.cut(w.get("statement"), 160),
-                "answer": numbers.cut(w.get("answer"), 60),
-                "asserted": numbers.cut(w.get("asserted"), 60),
-                "confidence": numbers.percent(w.get("confidence"), 0),
-            }
-            for w in (found.get("worst") or [])[:_WORST]
-        ],
-    }
-
-
-def _by_relation(found: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = [r for r in found.get("by_relation") or [] if _is_judged(r)]
-    return sorted(rows, key=lambda r: (-r["hallucinated"]["value"], str(r["relation"])))
-
-
-def _is_judged(found: dict[str, Any]) -> bool:
-    return all(figure(found.get(name)) for name, _ in _OUTCOMES)
-
-
-def _outcome_bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    shares = [(style, 100 * found[outcome]["value"]) for outcome, style in _OUTCOMES]
-    return {
-        "name": name,
-        "probes": numbers.count(found.get("probes")),
-        "bar": shares,
-        "hallucinated": numbers.percent(found["hallucinated"]["value"]),
-        "span": numbers.span(figure(found["hallucinated"])),
+        "figures": figures(found, ("ece",), "share") + figures(found, ("brier",), "0 to 2"),
     }
 
 
@@ -219,40 +130,8 @@ def _group_line(
 def _gaps(found: dict[str, Any]) -> list[dict[str, str]]:
     """Every gap that the stage reports with an interval."""
     names = tuple(sorted(n for n in found if "gap" in n and figure(found[n])))
-    rows = _figures(found, names, "points")
+    rows = figures(found, names, "points")
     for row, name in zip(rows, names, strict=True):
         where = found[name].get("group")
         row["name"] += f", by {numbers.words(str(where))}" if where else ""
     return rows
-
-
-def robustness(shelf: Shelf) -> dict[str, Any]:
-    """What an attack with typing errors leaves standing, and what the edits look like."""
-    found = shelf.facts("robustness", "robustness.json")
-    examples = []
-    for row in (found.get("examples") or [])[:_ATTACKS]:
-        old, new = changes(str(row["original"]), str(row["perturbed"]))
-        examples.append(
-            {
-                "before": old, "after": new, "label": str(row["label"]),
-                "predicted": str(row.get("predicted_after", "")),
-                "queries": numbers.count(row.get("queries")),
-                "confidence": [
-                    numbers.percent(row.get(name), 0)
-                    for name in ("confidence_before", "confidence_after")
-                ],
-            }
-        )  # fmt: skip
-    budget = found.get("budget") or {}
-    return {
-        "why": shelf.why_not("robustness") or ("" if found else "No result was written."),
-        "attack": str(found.get("attack", "")),
-        "rows": numbers.count(found.get("rows")),
-        "figures": _figures(
-            found, ("clean_accuracy", "accuracy_under_attack", "attack_success"), "share"
-        ),
-        "budget": numbers.count(budget.get("queries_per_row")) if isinstance(budget, dict) else "",
-        "queries_mean": numbers.plain(found.get("queries_mean"), 1),
-        "note": str(found.get("note", "")),
-        "examples": examples,
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.configuration import Configuration
-from tasks.promotion.page import data, explained, judged, people, training, verdict
+from tasks.promotion.page import asked, data, explained, judged, people, training, verdict
 from tasks.promotion.page.expectations import expectations
 from tasks.promotion.page.read import Shelf
 
@@ -87,9 +87,9 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
         "training": training.training(shelf),
         "quality": judged.quality(shelf),
         "calibration": judged.calibration(shelf),
-        "hallucination": judged.hallucination(shelf),
+        "hallucination": asked.hallucination(shelf),
         "group_metrics": judged.by_group(shelf),
-        "robustness": judged.robustness(shelf),
+        "robustness": asked.robustness(shelf),
         "explain": explained.explanations(shelf),
         "configuration": settings(configuration),
         "glossary": GLOSSARY,
