@@ -117,7 +117,11 @@ class Cleaning(Section):
 
     fix_unicode: bool = Field(True, description="Repair mojibake with ftfy")
     strip_markup: bool = Field(True, description="Remove HTML tags and unescape entities")
+    strip_controls: bool = Field(True, description="Remove control characters")
     collapse_spaces: bool = Field(True, description="One space between words")
+    drop_boilerplate: bool = Field(
+        True, description="Remove cookie, navigation and legal lines from texts that have others"
+    )
     mask_pii: bool = Field(
         True, description="Replace e-mail addresses and the like by a placeholder"
     )

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.corpus.patterns import boilerplate, read_list
+from tasks.corpus.patterns import boilerplate_phrases
 
 _LEAST_SHARE = 0.3
 # A segment ends with its line, with a sentence, or where a navigation bar has its separators.
@@ -33,8 +33,7 @@ def boilerplate_counts(texts: pl.Series) -> NDArray[np.int64]:
 
 def candidates(texts: pl.Series) -> pl.Series:
     """Which texts hold any phrase at all: a cheap test before the exact one."""
-    phrases = [max(line.split(), key=len) for line in read_list("words_boilerplate.txt")]
-    return texts.str.contains_any(sorted(set(phrases)), ascii_case_insensitive=True)
+    return texts.str.contains_any(boilerplate_phrases(), ascii_case_insensitive=True)
 
 
 def segments(text: str) -> list[str]:
@@ -51,4 +50,6 @@ def is_boilerplate(segment: str) -> bool:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    return re.compile(boilerplate())
+    """Any phrase; longest first, since the first alternative that fits is taken."""
+    phrases = "|".join(re.escape(phrase) for phrase in boilerplate_phrases())
+    return re.compile(rf"\b(?:{phrases})\b", re.IGNORECASE)

@@ -52,14 +52,18 @@ def exact_clusters(texts: pl.Series) -> Clusters:
     return frame.select(own.cast(pl.Int64)).to_series().to_numpy().copy()
 
 
-def repeats(clusters: Clusters, among: Flags) -> Flags:
-    """Rows among those given whose cluster has an earlier one among them: (rows,)."""
+def repeats(clusters: Clusters, among: Flags) -> tuple[Flags, Clusters]:
+    """Rows among those given whose cluster has an earlier one among them, and that first one.
+
+    Returns:
+        Which rows repeat another (rows,); the first row among those given of each row's cluster,
+        the row itself where it is not among them (rows,).
+    """
+    first = np.arange(len(clusters))
     places = np.flatnonzero(among)
-    _, first = np.unique(clusters[places], return_index=True)
-    marked = np.zeros(len(clusters), bool)
-    marked[places] = True
-    marked[places[first]] = False
-    return marked
+    _, begins, ids = np.unique(clusters[places], return_index=True, return_inverse=True)
+    first[places] = places[begins[ids]]
+    return first != np.arange(len(clusters)), first
 
 
 def near_clusters(words: Words, among: Flags, threshold: float, permutations: int) -> Clusters:

@@ -7,7 +7,6 @@ no back-references.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from html.entities import name2codepoint
 from pathlib import Path
@@ -16,7 +15,10 @@ _HERE = Path(__file__).parent
 
 # Han and kana are written without spaces, so each character counts as a word; the other spaceless
 # scripts of Asia take about four characters a word, counted by length alone.
-_IDEOGRAPHS = r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3040}-\x{30FF}\x{31F0}-\x{31FF}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFF}"
+_IDEOGRAPHS = (
+    r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3040}-\x{30FF}\x{31F0}-\x{31FF}\x{3400}-\x{4DBF}"
+    r"\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFF}"
+)
 _SPACELESS = r"\x{0E00}-\x{0EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}"
 _WORDLIKE = rf"[\p{{L}}\p{{M}}\p{{N}}--[{_IDEOGRAPHS}{_SPACELESS}]]"
 # Polars only: a run of letters and digits, apostrophes inside it, or one spaceless piece.
@@ -64,11 +66,16 @@ _TAGS = (
     "style sub summary sup svg table tbody td template textarea tfoot th thead time title tr track "
     "tt u ul var video wbr"
 ).split()
-# An element of HTML by its name, and of any other language by a closing slash or an attribute, so
-# that `<unk>`, `a < b` and `<3` stay text.
+_SWITCHES = (
+    "async autoplay checked controls defer disabled hidden loop multiple muted novalidate nowrap "
+    "open readonly required selected"
+).split()
+# An element of HTML by its name, bare or with attributes that look like some; an element of any
+# other language by a closing slash or an attribute. So `<unk>`, `a < b`, `a <b and c>` and `<3`
+# stay text.
 TAG = (
-    rf"</?(?i:{'|'.join(_TAGS)})(?:\s[^<>]*)?/?>"
-    r"|</[A-Za-z][\w:.\-]*\s*>|<[A-Za-z][\w:.\-]*(?:\s[^<>]*)?/>"
+    rf"</?(?i:{'|'.join(_TAGS)})(?:\s+(?:{'|'.join(_SWITCHES)}))*\s*/?>"
+    r"|</[A-Za-z][\w:.\-]*\s*>|<[A-Za-z][\w:.\-]*/>"
     r"|<[A-Za-z][\w:.\-]*\s[^<>=]*=[^<>]*>"
 )
 DECLARATION = r"<!--|<!(?i:doctype)[^<>]*>|<!\[CDATA\[|\]\]>|<\?(?i:xml|php)[^<>]*>"
@@ -90,7 +97,6 @@ def stop_words() -> list[str]:
 
 
 @cache
-def boilerplate() -> str:
-    """Any phrase of boilerplate, longest first since the first alternative that fits is taken."""
-    phrases = sorted(read_list("words_boilerplate.txt"), key=lambda p: (-len(p), p))
-    return r"(?i)\b(?:" + "|".join(re.escape(p).replace(r"\ ", r"\s+") for p in phrases) + r")\b"
+def boilerplate_phrases() -> list[str]:
+    """Phrases of web pages, in lower case with single spaces, longest first."""
+    return sorted(read_list("words_boilerplate.txt"), key=lambda phrase: (-len(phrase), phrase))

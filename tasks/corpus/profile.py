@@ -10,7 +10,7 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Profiling
-from tasks.corpus.duplicates import exact_clusters, near_clusters, repeats
+from tasks.corpus.duplicates import Flags, exact_clusters, near_clusters, repeats
 from tasks.corpus.leaks import find_leaks
 from tasks.corpus.signals import row_signals
 from tasks.corpus.wordgrams import split_words
@@ -40,7 +40,7 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     log.progress(0, 2, "signals")
     measured = row_signals(rows["text"])
     log.progress(1, 2, "duplicates and leaks")
-    related = related_signals(rows, config)
+    related = Relations(rows, config).among(np.ones(rows.height, bool)).drop("first_exact")
     signals = pl.concat(
         [rows.select("row_id", "split", "source", "label", *kept), measured, related],
         how="horizontal",
@@ -61,45 +61,55 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     )
 
 
-def related_signals(
-    rows: pl.DataFrame, config: Profiling, among: np.ndarray[Any, np.dtype[np.bool_]] | None = None
-) -> pl.DataFrame:
+class Relations:
     """The signals that depend on other rows: duplicates and leaks.
 
     Args:
         rows: Rows with `text` and `split`.
         config: The thresholds.
-        among: The rows that count; the others are neither compared nor marked. None: all.
-
-    Returns:
-        `exact_cluster` and `near_cluster` (the place of a cluster's first row),
-        `is_exact_duplicate`, `is_near_duplicate` (training rows that an earlier one makes
-        superfluous; never both), `leak_overlap`, `is_test_leak`.
     """
-    counted = np.ones(rows.height, bool) if among is None else among
-    train = (rows["split"] == "train").to_numpy() & counted
-    words = split_words(rows["text"])
-    exact = exact_clusters(rows["text"])
-    repeated = repeats(exact, train)
-    leaks = find_leaks(
-        words, exact, rows["split"], counted,
-        size=config.leak_ngram, share=config.leak_share,
-        threshold=config.near_duplicate_similarity,
-    )  # fmt: skip
-    near = near_clusters(
-        words, train & ~repeated, config.near_duplicate_similarity, config.permutations
-    )
-    near[repeated] = near[exact[repeated]]
-    return pl.DataFrame(
-        {
-            "exact_cluster": exact,
-            "is_exact_duplicate": repeated,
-            "near_cluster": near,
-            "is_near_duplicate": (near != np.arange(rows.height)) & train & ~repeated,
-            "leak_overlap": leaks.overlap,
-            "is_test_leak": leaks.leaked,
-        }
-    )
+
+    def __init__(self, rows: pl.DataFrame, config: Profiling) -> None:
+        self._splits = rows["split"]
+        self._config = config
+        self._words = split_words(rows["text"])
+        self._exact = exact_clusters(rows["text"])
+
+    def among(self, counted: Flags) -> pl.DataFrame:
+        """Compare some of the rows; the others are neither compared nor marked.
+
+        Returns:
+            `exact_cluster` and `near_cluster` (the place of a cluster's first row),
+            `is_exact_duplicate`, `is_near_duplicate` (training rows that an earlier one makes
+            superfluous; never both), `leak_overlap`, `is_test_leak`; and `first_exact`, the place
+            of the training row that an exact duplicate repeats.
+        """
+        train = (self._splits == "train").to_numpy() & counted
+        repeated, first = repeats(self._exact, train)
+        leaks = find_leaks(
+            self._words, self._exact, self._splits, counted,
+            size=self._config.leak_ngram, share=self._config.leak_share,
+            threshold=self._config.near_duplicate_similarity,
+        )  # fmt: skip
+        near = near_clusters(
+            self._words,
+            train & ~repeated,
+            self._config.near_duplicate_similarity,
+            self._config.permutations,
+        )
+        is_near = near != np.arange(len(near))
+        near[repeated] = near[first[repeated]]
+        return pl.DataFrame(
+            {
+                "exact_cluster": self._exact,
+                "is_exact_duplicate": repeated,
+                "near_cluster": near,
+                "is_near_duplicate": is_near,
+                "leak_overlap": leaks.overlap,
+                "is_test_leak": leaks.leaked,
+                "first_exact": first,
+            }
+        )
 
 
 def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def _counts(texts: pl.Series) -> pl.DataFrame:
 
 
 def _mojibake(texts: pl.Series) -> NDArray[np.float64]:
-    """ftfy's badness and lost characters, per 100 characters; ASCII cannot be mojibake."""
+    """Badness as ftfy counts it, and lost characters, per 100 characters; ASCII cannot be mojibake."""
     from ftfy.badness import badness
 
     score = np.zeros(len(texts))

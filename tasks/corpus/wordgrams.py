@@ -120,4 +120,4 @@ def _polynomial(hashes: Hashes, begins: Positions, length: int) -> Hashes:
 def _ranges(begins: Positions, lengths: Positions) -> Positions:
     """The integers begins[i], ..., begins[i] + lengths[i] - 1, one range after the other."""
     ends = np.cumsum(lengths)
-    return np.arange(ends[-1]) + np.repeat(begins - (ends - lengths), lengths)
+    return np.asarray(np.arange(ends[-1]) + np.repeat(begins - (ends - lengths), lengths))

@@ -1,0 +1,225 @@
+"""Repair what can be repaired, quarantine the rest, and say why for every row.
+
+The noise suite's row rules are the cleaning rules: a row is quarantined because it breaks rule X,
+and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
+address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
+what is left: a duplicate of a quarantined row is not superfluous.
+
+Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
+are never quarantined for what training holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
+from tasks.configuration import Cleaning, Profiling
+from tasks.corpus import schema
+from tasks.corpus.cleaning_report import report
+from tasks.corpus.duplicates import Flags
+from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
+from tasks.corpus.repair import repair
+from tasks.corpus.signals import row_signals
+from tasks.errors import UserError
+from tasks.log import Log
+from tasks.records import Outcome, Rows
+from tasks.stage import stage
+
+EMPTY, LEAK, EXACT, NEAR = "empty_after_repair", "test_leak", "exact_duplicate", "near_duplicate"
+_PROBES = "probes.parquet"
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """Why a row is quarantined."""
+
+    reason: str
+    detail: str
+
+
+@stage
+def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: Log) -> Outcome:
+    """Repair and quarantine.
+
+    Args:
+        ingested: Folder of the rows.
+        profiled: Folder of their signals, and the settings duplicates were found with.
+        config: Which repairs to make.
+        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`.
+        log: Progress.
+
+    Raises:
+        UserError: The signals are of other rows, the noise suite cannot be used, or no training
+            row is left.
+    """
+    rows = pl.read_parquet(ingested / CORPUS)
+    signals = pl.read_parquet(profiled / SIGNALS)
+    if rows["row_id"].to_list() != signals["row_id"].to_list():
+        raise UserError(f"the signals in {profiled} are not of the rows in {ingested}")
+    settings = Profiling(**orjson.loads((profiled / PROFILE).read_bytes())["settings"])
+    log.progress(0, 3, "repairs")
+    repaired, repairs = _repaired(rows, config)
+    log.progress(1, 3, "row rules")
+    findings = _noise(repaired, _remeasured(rows, repaired, signals))
+    log.progress(2, 3, "duplicates and leaks")
+    findings |= _superfluous(repaired, findings, settings)
+    _write(out, rows, repaired, findings, repairs)
+    if (ingested / _PROBES).exists():
+        copyfile(ingested / _PROBES, out / _PROBES)
+    log.progress(3, 3)
+    return _outcome(rows, repaired, findings, repairs)
+
+
+def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows with repaired text, and what was repaired: row, row_id, rule, count."""
+    texts, repairs = repair(rows["text"].fill_null(""), config)
+    digests = rows["digest"].to_list()
+    for row in repairs["row"].unique():
+        digests[row] = schema.digest(texts[row])
+    repairs = repairs.with_columns(rows["row_id"].gather(repairs["row"]).alias("row_id"))
+    repaired = rows.with_columns(texts.alias("text"), pl.Series("digest", digests, pl.String))
+    return repaired, repairs.sort("row", "rule", maintain_order=True)
+
+
+def _remeasured(rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+    """The signals, with those of repaired rows measured again."""
+    changed = (rows["text"] != repaired["text"]).fill_null(True)
+    if not changed.any():
+        return signals
+    places = changed.arg_true()
+    fresh = row_signals(repaired["text"].gather(places))
+    kept = signals.select(pl.exclude(fresh.columns))[places]
+    fresh = pl.concat([kept, fresh], how="horizontal").select(signals.columns)
+    both = pl.concat([signals.filter(~changed), fresh], how="vertical_relaxed")
+    order = pl.concat([(~changed).arg_true(), places])
+    return both.with_columns(order.alias("place")).sort("place").drop("place")
+
+
+def _noise(repaired: pl.DataFrame, signals: pl.DataFrame) -> dict[int, _Finding]:
+    """Rows without text, and rows that break row rules: the first rule is the reason."""
+    blank = repaired["text"].str.strip_chars() == ""
+    findings = {row: _Finding(EMPTY, "nothing was left of the text") for row in blank.arg_true()}
+    try:
+        rules = row_rules("noise")
+        broken = failing_rows(signals, rules)
+    except SuiteError as error:
+        raise UserError(str(error), "The suite is expectations/suites/noise.json.") from error
+    by_name = {rule.name: rule for rule in rules}
+    places = {row_id: place for place, row_id in enumerate(signals["row_id"])}
+    said: dict[int, list[str]] = {}
+    for row_id, reason, _, value in broken.iter_rows():
+        said.setdefault(places[row_id], []).append(_sentence(by_name[reason], value))
+        findings.setdefault(places[row_id], _Finding(reason, ""))
+    return {
+        row: found if found.reason == EMPTY else _Finding(found.reason, "; ".join(said[row]))
+        for row, found in findings.items()
+    }
+
+
+def _sentence(rule: RowRule, value: float) -> str:
+    return f"{rule.name}: {rule.column} is {value:.4g}, allowed is {rule.allowed}"
+
+
+def _superfluous(
+    repaired: pl.DataFrame, findings: dict[int, _Finding], settings: Profiling
+) -> dict[int, _Finding]:
+    """Leaks and duplicates among the rows that pass.
+
+    Each removal changes what the rest is compared with, so this goes on until nothing is found;
+    then profiling the cleaned rows finds nothing either.
+    """
+    relations = Relations(repaired, settings)
+    left: Flags = np.ones(repaired.height, bool)
+    left[list(findings)] = False
+    found: dict[int, _Finding] = {}
+    row_ids = repaired["row_id"]
+    while True:
+        related = relations.among(left)
+        leaks, exact, near = (
+            np.flatnonzero(related[column].to_numpy())
+            for column in ("is_test_leak", "is_exact_duplicate", "is_near_duplicate")
+        )
+        new = {int(r): _Finding(LEAK, _overlap(related["leak_overlap"][int(r)])) for r in leaks}
+        if not new:
+            first = related["first_exact"]
+            new = {int(r): _Finding(EXACT, f"same text as {row_ids[first[int(r)]]}") for r in exact}
+            first = related["near_cluster"]
+            new |= {int(r): _Finding(NEAR, f"nearly {row_ids[first[int(r)]]}") for r in near}
+        if not new:
+            return found
+        found |= new
+        left[list(new)] = False
+
+
+def _overlap(share: float) -> str:
+    return f"{share:.0%} of its word sequences are in validation or test rows"
+
+
+def _write(
+    out: Path,
+    rows: pl.DataFrame,
+    repaired: pl.DataFrame,
+    findings: dict[int, _Finding],
+    repairs: pl.DataFrame,
+) -> None:
+    places = sorted(findings)
+    gone = np.zeros(rows.height, bool)
+    gone[places] = True
+    repaired.filter(~pl.Series(gone)).write_parquet(out / CORPUS)
+    quarantine = rows.select("row_id", "text", "split", "source")[places].with_columns(
+        pl.Series("reason", [findings[row].reason for row in places], pl.String),
+        pl.Series("detail", [findings[row].detail for row in places], pl.String),
+        pl.lit("clean").alias("stage"),
+    )
+    quarantine.select(list(schema.QUARANTINE)).write_parquet(out / "quarantine.parquet")
+    repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
+    summary = report(rows, repaired, quarantine, repairs)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+    (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
+
+
+def _outcome(
+    rows: pl.DataFrame,
+    repaired: pl.DataFrame,
+    findings: dict[int, _Finding],
+    repairs: pl.DataFrame,
+) -> Outcome:
+    counts = _counts([finding.reason for finding in findings.values()])
+    trained = (rows["split"] == "train").arg_true()
+    if all(int(row) in findings for row in trained):
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in list(counts.items())[:_NAMED])
+        raise UserError(
+            f"cleaning leaves no training row of {len(trained):,}: {reasons or 'there was none'}",
+            "Check source.text and source.format, or the rules in expectations/suites/noise.json.",
+        )
+    kept = rows.height - len(findings)
+    changed = repairs["row"].n_unique()
+    listed = ", ".join(f"{n:,} {reason}" for reason, n in list(counts.items())[:_NAMED])
+    return Outcome(
+        summary=f"{kept:,} kept, {len(findings):,} quarantined" + (f": {listed}" if listed else ""),
+        rows=Rows(entered=rows.height, kept=kept, quarantined=len(findings)),
+        metrics={
+            "rows_kept": float(kept),
+            "rows_quarantined": float(len(findings)),
+            "rows_repaired": float(changed),
+            **{f"quarantined_{reason}": float(n) for reason, n in counts.items()},
+        },
+        artifacts=("clean.json",),
+        dataset=CORPUS,
+    )
+
+
+def _counts(reasons: Sequence[str]) -> dict[str, int]:
+    """How often each occurs, most frequent first."""
+    found: dict[str, Any] = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -1,0 +1,68 @@
+"""What cleaning did, in numbers and a few examples, for the run page."""
+
+from __future__ import annotations
+
+from os.path import commonprefix
+from typing import Any
+
+import polars as pl
+
+_EXAMPLES = 3
+_EXCERPT = 160
+_LEAD = 40
+
+
+def report(
+    rows: pl.DataFrame, repaired: pl.DataFrame, quarantine: pl.DataFrame, repairs: pl.DataFrame
+) -> dict[str, Any]:
+    """Counts per reason and per repair, each with its first examples.
+
+    Args:
+        rows: The rows as they arrived.
+        repaired: The same rows with repaired text.
+        quarantine: The rows taken out.
+        repairs: `row` (place), `row_id`, `rule`, `count`.
+    """
+    return {
+        "rows": {
+            "entered": rows.height,
+            "kept": rows.height - quarantine.height,
+            "quarantined": quarantine.height,
+            "repaired": repairs["row"].n_unique(),
+        },
+        "reasons": {
+            reason: {
+                "rows": part.height,
+                "examples": [
+                    {"row_id": row_id, "text": excerpt(text or "", 0), "detail": detail}
+                    for row_id, text, detail in part.select("row_id", "text", "detail")
+                    .head(_EXAMPLES)
+                    .iter_rows()
+                ],
+            }
+            for (reason,), part in sorted(quarantine.group_by("reason", maintain_order=True))
+        },
+        "repairs": {
+            rule: {
+                "rows": part.height,
+                "places": int(part["count"].sum()),
+                "examples": [
+                    _pair(rows["row_id"][row], rows["text"][row] or "", repaired["text"][row])
+                    for row in part["row"].head(_EXAMPLES)
+                ],
+            }
+            for (rule,), part in sorted(repairs.group_by("rule", maintain_order=True))
+        },
+    }
+
+
+def excerpt(text: str, start: int) -> str:
+    """A piece of a text from a place on, with marks where it was cut."""
+    piece = text[start : start + _EXCERPT]
+    return ("… " if start else "") + piece + (" …" if start + _EXCERPT < len(text) else "")
+
+
+def _pair(row_id: str, before: str, after: str) -> dict[str, str]:
+    """A text before and after, from shortly before the first difference on."""
+    start = max(0, len(commonprefix([before, after])) - _LEAD)
+    return {"row_id": row_id, "before": excerpt(before, start), "after": excerpt(after, start)}
