@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from tasks.evaluation.bootstrap import interval, paired_difference
+from tasks.evaluation.bootstrap import interval, mean, paired_difference, share
 from tasks.promotion.measures import Measure
 from tasks.records import Frozen
 
@@ -113,8 +113,8 @@ def against_champion(
     return Comparison(
         name=measure.name,
         kind="margin",
-        candidate=interval(a, **how),
-        champion=interval(b, **how),
+        candidate=_alone(a, how),
+        champion=_alone(b, how),
         difference=difference,
         limit=limit,
         higher_is_better=measure.higher_is_better,
@@ -124,6 +124,13 @@ def against_champion(
         rows=len(shared),
         why=CANNOT_TELL if passed is None else None,
     )
+
+
+def _alone(values: Any, how: dict[str, Any]) -> Interval:
+    """One model's figure; a share of few rows is never surer than Wilson's interval."""
+    if how["statistic"] is not mean:
+        return interval(values, **how)
+    return share(values, **{name: how[name] for name in ("resamples", "seed", "level")})
 
 
 def worse(difference: Interval, margin: float, *, higher_is_better: bool) -> bool:

@@ -31,7 +31,8 @@ def hallucination(shelf: Shelf) -> dict[str, Any]:
         "tau": numbers.plain(found.get("tau"), 2),
         "probes": numbers.count(found.get("probes")),
         "bars": [_outcome_bar(name, f) for name, f in bars if _is_judged(f)],
-        "figures": figures(found, ("correct", "abstained", "hallucinated", "accuracy"), "share")
+        "figures": figures(found, ("correct", "abstained", "hallucinated"), "share")
+        + figures({"if_made_to_answer": found.get("accuracy")}, ("if_made_to_answer",), "share")
         + figures(found, ("aurc",), "0 to 1"),
         "relations": [
             _outcome_bar(numbers.words(str(r["relation"])), r)

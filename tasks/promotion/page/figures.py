@@ -15,6 +15,7 @@ _NAMES = {
     "majority_share": "Largest class",
     "ece": "Calibration error (ECE)",
     "brier": "Brier score",
+    "if_made_to_answer": "Right if made to answer",
     "aurc": "Area under risk-coverage",
     "clean_accuracy": "Accuracy before the attack",
     "attack_success": "Right answers turned",

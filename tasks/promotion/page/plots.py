@@ -18,7 +18,7 @@ from tasks.promotion.page.numbers import tick
 
 Points = Sequence[tuple[float, float]]
 WIDTH = 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 40
+_RIGHT, _TOP, _BOTTOM = 14, 14, 40
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Axes:
-    """A linear plane: the data's bounds and the drawing's size in SVG units."""
+    """A linear plane: the data's bounds, and the drawing's size and left margin in SVG units."""
 
     x0: float
     x1: float
@@ -48,11 +48,12 @@ class Axes:
     y1: float
     width: int = WIDTH
     height: int = 250
+    left: int = 58
 
     def x(self, value: float) -> float:
         """Data to drawing."""
-        reach = self.width - _LEFT - _RIGHT
-        return round(_LEFT + reach * (value - self.x0) / ((self.x1 - self.x0) or 1), 1)
+        reach = self.width - self.left - _RIGHT
+        return round(self.left + reach * (value - self.x0) / ((self.x1 - self.x0) or 1), 1)
 
     def y(self, value: float) -> float:
         """Data to drawing; up is more."""
@@ -83,7 +84,7 @@ def line_chart(
     x_ticks = ticks(min(xs), max(xs), 5)
     axes = Axes(
         min(xs[0], min(xs)), max(xs), min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys)),
-        height=height,
+        height=height, left=_margin(y_ticks),
     )  # fmt: skip
     body = frame(axes, [t for t in x_ticks if axes.x0 <= t <= axes.x1], y_ticks, x_label, y_label)
     for line in reversed(lines):  # the first is drawn on top
@@ -155,14 +156,14 @@ def frame(
     body = []
     for value in y_ticks:
         y = axes.y(value)
-        body.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>')
-        body.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{tick(value)}</text>')
+        body.append(f'<line class="grid" x1="{axes.left}" x2="{right}" y1="{y}" y2="{y}"/>')
+        body.append(f'<text x="{axes.left - 6}" y="{y + 4}" text-anchor="end">{tick(value)}</text>')
     for value in x_ticks:
         x = axes.x(value)
         body.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
         body.append(f'<text x="{x}" y="{base + 17}" text-anchor="middle">{tick(value)}</text>')
-    middle_x, middle_y = (_LEFT + right) / 2, (_TOP + base) / 2
-    body.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
+    middle_x, middle_y = (axes.left + right) / 2, (_TOP + base) / 2
+    body.append(f'<line class="axis" x1="{axes.left}" x2="{right}" y1="{base}" y2="{base}"/>')
     body.append(
         f'<text class="label" x="{middle_x}" y="{axes.height - 6}" text-anchor="middle">'
         f"{escape(x_label)}</text>"
@@ -201,6 +202,11 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+def _margin(values: Sequence[float]) -> int:
+    """Room for the vertical axis: its name and its longest tick label."""
+    return 30 + 7 * max(len(tick(value)) for value in values)
 
 
 def _path(axes: Axes, line: Line) -> str:

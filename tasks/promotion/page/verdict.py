@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tasks.promotion.page import numbers
@@ -41,7 +42,7 @@ def verdict(shelf: Shelf) -> dict[str, Any]:
         }  # fmt: skip
     word, style, lead = _WORDS.get(found["verdict"], (found["verdict"], "none", "The verdict"))
     rows = [_row(c) for c in found["comparisons"]]
-    reasons = "; ".join(found["reasons"])
+    reasons = re.sub(r"-(?=\d)", numbers.MINUS, "; ".join(found["reasons"]))
     return {
         "verdict": found["verdict"],
         "word": word,
@@ -85,7 +86,7 @@ def _row(c: dict[str, Any]) -> dict[str, Any]:
         "gauge": gauge,
         "style": style,
         "word": word,
-        "why": c.get("why") or "",
+        "why": c.get("why") or ("not proven" if c["passed"] and not c.get("proven", True) else ""),
     }
 
 
@@ -98,7 +99,7 @@ def _result(c: dict[str, Any]) -> tuple[str, str]:
         return "none", "cannot tell" if c.get("candidate") else "not judged"
     if not c["passed"]:
         return "bad", "fails"
-    return "good", "holds" if c.get("proven", True) else "holds, not proven"
+    return "good", "holds"
 
 
 def cards(shelf: Shelf) -> list[dict[str, Any]]:
