@@ -23,7 +23,7 @@ import polars as pl
 
 from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
 from tasks.configuration import Cleaning, Profiling
-from tasks.corpus import schema
+from tasks.corpus import rows as schema
 from tasks.corpus.cleaning_report import report
 from tasks.corpus.duplicates import Flags
 from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations

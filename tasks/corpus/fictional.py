@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from tasks.configuration import Defects
-from tasks.corpus import fictional_defects, schema
+from tasks.corpus import fictional_defects
+from tasks.corpus import rows as schema
 from tasks.corpus import fictional_phrases as say
 from tasks.corpus.fictional_writing import Document, Person, compose, state
 

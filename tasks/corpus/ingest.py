@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Source
-from tasks.corpus import schema
+from tasks.corpus import rows as schema
 from tasks.corpus.probes import read_probes
 from tasks.corpus.readers import Reject, Row, find_files, is_hub, read_file, read_hub
 from tasks.errors import UserError

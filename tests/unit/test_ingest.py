@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Source
-from tasks.corpus import schema
+from tasks.corpus import rows as schema
 from tasks.corpus.ingest import ingest
 from tasks.corpus.readers import source_digest
 from tasks.errors import UserError
