@@ -66,11 +66,12 @@ def _run_flow(options: argparse.Namespace) -> int:
     environment.apply()
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from tasks.console import console
+    from tasks.console import chatter_to, console
 
     # In process nobody watches for heartbeats, and each costs a second when its flow ends.
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if environment.embedded else {}
-    with temporary_settings(quiet):
+    log = environment.home.absolute() / "logs" / f"{options.flow}.log"
+    with chatter_to(log), temporary_settings(quiet):
         result = _flow(options.flow)(configuration)
     console.print(f"[dim]finished in {time.perf_counter() - started:.0f} s[/dim]")
     if isinstance(result, Path):

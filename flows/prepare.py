@@ -1,4 +1,4 @@
-"""From raw text to a training corpus: ingest, profile, validate, clean, audit, correct, augment."""
+"""From raw text to a training corpus: ingest, profile, validate, clean, audit, augment, correct."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def prepare(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
         )
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
-        corrected = correct(cleaned, audited, config=c.fairness)
         augmented = augment(cleaned, config=c.augment, seed=c.seed)
+        # After augmentation, since a counterfactual row belongs to the other group.
+        corrected = correct(augmented, audited, config=c.fairness)
     return {
         "ingest": raw, "profile": signals, "validate": checked, "clean": cleaned,
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -31,6 +35,27 @@ def say(title: str, record: Record, seconds: float, *, reused: bool) -> None:
     )
 
 
+@contextmanager
+def chatter_to(log: Path) -> Iterator[None]:
+    """Send what libraries write to standard error to a file; our own lines still reach the terminal.
+
+    Done to the file descriptor, because TensorFlow writes before its logging can be configured.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with log.open("ab") as handle, os.fdopen(os.dup(terminal), "w") as ours:
+        os.dup2(handle.fileno(), 2)
+        console.file = ours
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            console.file = sys.stderr
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
 class Bar:
     """A progress bar that appears with the first update; on no terminal it stays silent."""
 
@@ -40,7 +65,7 @@ class Bar:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Show that `done` of `total` is finished."""
-        if not sys.stderr.isatty():
+        if not console.is_terminal:
             return
         if self._progress is None:
             self._progress = Progress(

@@ -100,10 +100,12 @@ class Environment(BaseSettings):
             os.environ["PREFECT_API_URL"] = address
         for name, value in {**DEFAULTS, **(EMBEDDED if self.embedded else {})}.items():
             os.environ.setdefault(name, value)
-        prefect_home = self.home.absolute() / "prefect"
-        os.environ.setdefault("PREFECT_HOME", str(prefect_home))
+        # Libraries that would write to the user's home folder write to ours.
+        for name in ("prefect", "keras", "matplotlib"):
+            variable = {"matplotlib": "MPLCONFIGDIR"}.get(name, f"{name.upper()}_HOME")
+            os.environ.setdefault(variable, str(self.home.absolute() / name))
         try:
-            prefect_home.mkdir(parents=True, exist_ok=True)
+            (self.home.absolute() / "prefect").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"the folder {self.home} cannot be written: {error.strerror}",

@@ -91,10 +91,8 @@ def _labelled(corpus: Path, corrected: Path | None) -> pl.DataFrame:
     path = corrected / "weights.parquet" if corrected else None
     if path is None or not path.exists():
         return rows.with_columns(weight=pl.lit(1.0))
-    weights = pl.read_parquet(path).rename({"row_id": "weighed"})
-    rows = rows.with_columns(weighed=pl.coalesce("parent", "row_id"))
-    rows = rows.join(weights, on="weighed", how="left", maintain_order="left")
-    return rows.with_columns(pl.col("weight").fill_null(1.0)).drop("weighed")
+    rows = rows.join(pl.read_parquet(path), on="row_id", how="left", maintain_order="left")
+    return rows.with_columns(pl.col("weight").fill_null(1.0))
 
 
 def _classes(rows: pl.DataFrame) -> list[str]:
@@ -115,12 +113,10 @@ def _classes(rows: pl.DataFrame) -> list[str]:
 
 def _load_pretrained(folder: Path) -> MaskedLanguageModel:
     from models import devices, weights
-    from models.bundle import read_config
-    from models.encoder import build
+    from models.encoder import EncoderConfig, build
 
     devices.prepare()
-    shape, _ = read_config(folder)
-    masked = build(shape)
+    masked = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
     weights.load(masked, folder / "encoder.safetensors")
     return masked
 
