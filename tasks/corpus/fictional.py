@@ -15,8 +15,8 @@ import polars as pl
 
 from tasks.configuration import Defects
 from tasks.corpus import fictional_defects
-from tasks.corpus import rows as schema
 from tasks.corpus import fictional_phrases as say
+from tasks.corpus import rows as schema
 from tasks.corpus.fictional_writing import Document, Person, compose, state
 
 DOCUMENTS = 7  # clean rows a person; about every fact is stated in four of the training rows
@@ -37,17 +37,26 @@ class FictionalCorpus:
     planted: pl.DataFrame
 
 
-def generate(people: int, defects: Defects, seed: int) -> FictionalCorpus:
+def generate(
+    people: int,
+    defects: Defects,
+    seed: int,
+    validation_share: float = 0.1,
+    test_share: float = 0.1,
+) -> FictionalCorpus:
     """Write the corpus.
 
     Args:
         people: How many people; rows are about seven times as many, before defects.
         defects: Rates of what is planted, in training rows only except the serving skew.
         seed: Decides everything.
+        validation_share: Share of the rows, by their digests.
+        test_share: Likewise.
     """
     rng = np.random.default_rng([seed, people])
+    shares = (validation_share, test_share)
     persons = _people(people, rng)
-    clean = [d for p in persons for d in _documents(p, defects, rng)]
+    clean = [d for p in persons for d in _documents(p, defects, shares, rng)]
     documents = fictional_defects.plant(clean, persons, defects, rng)
     order = rng.permutation(len(documents))
     places = {int(old): new for new, old in enumerate(order)}
@@ -77,7 +86,9 @@ def _people(count: int, rng: np.random.Generator) -> list[Person]:
     ]  # fmt: skip
 
 
-def _documents(person: Person, defects: Defects, rng: np.random.Generator) -> list[Document]:
+def _documents(
+    person: Person, defects: Defects, shares: tuple[float, float], rng: np.random.Generator
+) -> list[Document]:
     """A person's clean rows. No two of them state one fact in the same phrasing."""
     offsets = {relation: int(rng.integers(8)) for relation in person.facts}
     documents = []
@@ -94,7 +105,7 @@ def _documents(person: Person, defects: Defects, rng: np.random.Generator) -> li
         ]
         label = _label(person, skewed, defects, rng)
         text = compose(person, facts, label, rng)
-        split = "serving" if serving else schema.hash_split([schema.digest(text)], 0.1, 0.1)[0]
+        split = "serving" if serving else schema.hash_split([schema.digest(text)], *shares)[0]
         source = say.SOURCES[rng.integers(len(say.SOURCES))]
         documents.append(Document(person, text, label, split, source))
     return documents

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,18 @@ import polars as pl
 
 from tasks.configuration import Source
 from tasks.corpus import rows as schema
+from tasks.corpus.items import Reject, Row
 from tasks.corpus.probes import read_probes
-from tasks.corpus.readers import Reject, Row, find_files, is_hub, read_file, read_hub
+from tasks.corpus.readers import read_source
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
 
-_KEPT_CHARACTERS = 10_000  # of a rejected text, enough to see what it was
+_BATCH = 20_000  # rows held as Python objects at once
+_CONTROL = re.compile("[\x01-\x08\x0e-\x1f]")
+_BINARY = 0.05  # share of control characters from which text is no text
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
 @stage
@@ -39,136 +42,140 @@ def ingest(*, config: Source, seed: int, content: str, out: Path, log: Log) -> O
     """
     if config.location == "fictional":
         return _ingest_fictional(config, seed, out)
-    good, bad = _sort_out(_items(config), config, log)
-    if not good:
-        counts = Counter(r["reason"] for r in bad)
-        why = ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "it has no rows"
-        raise UserError(f"{config.location!r} holds no usable row: {why}", "Check source.text.")
-    corpus = _assemble(good, config)
     probes = read_probes(config.probes) if config.probes else None
-    return _write(out, corpus, pl.DataFrame(bad, schema=schema.QUARANTINE), probes, content)
+    rows, bad, warnings = _sort_out(config, log)
+    if rows.is_empty():
+        counts = Counter(bad["reason"])
+        why = ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "it has no rows"
+        raise UserError(
+            f"{config.location!r} holds no usable row: {why}",
+            f"Rows were looked for in column {config.text!r}; check source.text and source.format.",
+        )
+    return _write(out, _assemble(rows, config), bad, probes, content, warnings)
 
 
 def _ingest_fictional(config: Source, seed: int, out: Path) -> Outcome:
     from tasks.corpus.fictional import generate
 
-    made = generate(config.people, config.defects, seed)
-    quarantine = pl.DataFrame(schema=schema.QUARANTINE)
-    return _write(out, made.corpus, quarantine, made.probes, "fictional")
+    shares = (config.validation_share, config.test_share)
+    made = generate(config.people, config.defects, seed, *shares)
+    return _write(out, made.corpus, schema.quarantine([]), made.probes, "fictional", [])
 
 
-def _items(config: Source) -> Iterator[Row | Reject]:
-    if is_hub(config):
-        yield from read_hub(config)
-        return
-    for file in find_files(config):
-        yield from read_file(file, config)
-
-
-def _sort_out(
-    items: Iterator[Row | Reject], config: Source, log: Log
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows that can be judged, and quarantine entries for the others."""
+def _sort_out(config: Source, log: Log) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """Rows that can be used, quarantine for the others, and what else there is to say."""
+    columns = {name: kind for name, kind in _columns(config).items() if name != "row_id"}
+    frames: list[pl.DataFrame] = [pl.DataFrame(schema=columns)]
     good: list[dict[str, Any]] = []
-    bad: list[dict[str, Any]] = []
-    for number, item in enumerate(items):
-        if isinstance(item, Reject):
-            bad.append(_entry(item.text, item.reason, item.detail, item.source, number))
-            continue
-        text = item.values.get(config.text)
-        problem = _problem(text, config.max_characters)
-        if problem:
-            bad.append(_entry(text, *problem, item.source, number))
+    bad: list[tuple[str | None, str, str, str | None, str]] = []
+    lost_times = 0
+    for number, item in enumerate(read_source(config), 1):
+        judged = _judge(item, config)
+        if isinstance(judged, Reject):
+            bad.append((judged.text, judged.reason, judged.detail, judged.split, judged.source))
         else:
-            good.append(_row(str(text), item, config))
-        if number % 10_000 == 0:
+            lost_times += judged.pop("time_lost")
+            good.append(judged)
+        if len(good) == _BATCH:
+            frames.append(pl.DataFrame(good, schema=columns))
+            good = []
+        if number % _BATCH == 0:
             log.progress(number, number + 1, f"{number:,} rows read")
-    return good, bad
+    frames.append(pl.DataFrame(good, schema=columns))
+    warnings = [f"{lost_times} values of {config.timestamp!r} are no time"] if lost_times else []
+    return pl.concat(frames), schema.quarantine(bad), warnings
+
+
+def _columns(config: Source) -> dict[str, Any]:
+    return {**schema.BASE, **{schema.GROUP + name: pl.String for name in config.groups}}
+
+
+def _judge(item: Row | Reject, config: Source) -> dict[str, Any] | Reject:
+    """A row's columns, or why it cannot be one."""
+    if isinstance(item, Reject):
+        return item
+    text = item.values.get(config.text)
+    problem = _problem(text, config.max_characters)
+    if problem is None:
+        try:
+            return _row(str(text), item, config)
+        except UnicodeEncodeError:
+            problem = "invalid_utf8", "a label, group or split that is not UTF-8"
+        except ValueError as error:
+            problem = "unusable_label", str(error)
+    kept = text if isinstance(text, str) else "" if text is None else repr(text)
+    # The split is shown as the source calls it; it may be unknown, or no text at all.
+    split = item.values.get(config.split) if config.split else item.split
+    known = None if split is None else schema.canonical_split(split)
+    return Reject(kept, *problem, item.source, known)
 
 
 def _problem(text: Any, max_characters: int) -> tuple[str, str] | None:
     """Why a value cannot be a row's text, as (reason, detail), or None where it can."""
     if text is None or (isinstance(text, float) and text != text):
         return "empty", "no value"
-    if isinstance(text, bytes):
-        return "not_text", "bytes"
     if not isinstance(text, str):
         return "not_text", f"a {type(text).__name__}"
     if not text.strip():
-        return "empty", "only white space"
-    if any(0xDC80 <= ord(c) <= 0xDCFF for c in text):
-        return "invalid_utf8", "bytes that are not UTF-8"
-    if "\0" in text:
-        return "binary", "NUL bytes"
+        return "empty", "only white space" if text else "no text"
     if len(text) > max_characters:
         return "too_long", f"{len(text):,} characters, at most {max_characters:,} are read"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return "invalid_utf8", f"bytes that are not UTF-8 at character {error.start}"
+    if "\0" in text:
+        return "binary", "NUL bytes"
+    if _CONTROL.search(text) and len(_CONTROL.findall(text)) > _BINARY * len(text):
+        return "binary", f"{len(_CONTROL.findall(text))} control characters"
     return None
-
-
-def _entry(text: Any, reason: str, detail: str, source: str, number: int) -> dict[str, Any]:
-    kept = text if isinstance(text, str) else "" if text is None else repr(text)
-    kept = kept[:_KEPT_CHARACTERS].encode("utf-8", "replace").decode()
-    return {
-        "row_id": f"unread-{number}", "text": kept, "reason": reason, "detail": detail,
-        "stage": "ingest", "split": None, "source": source,
-    }  # fmt: skip
 
 
 def _row(text: str, item: Row, config: Source) -> dict[str, Any]:
     values = item.values
+    split = values.get(config.split) if config.split else item.split
     row: dict[str, Any] = {
         "digest": schema.digest(text), "text": text, "source": item.source,
         "label": schema.canonical_label(values.get(config.label)) if config.label else None,
-        "split": values.get(config.split) if config.split else item.split,
-        "timestamp": _timestamp(values.get(config.timestamp)) if config.timestamp else None,
+        "split": None if split is None else str(split).encode().decode(),
+        "timestamp": None, "time_lost": 0,
     }  # fmt: skip
     for name in config.groups:
         row[schema.GROUP + name] = schema.canonical_label(values.get(name))
+    if config.timestamp:
+        try:
+            row["timestamp"] = schema.moment(values.get(config.timestamp))
+        except ValueError:
+            row["time_lost"] = 1
     return row
 
 
-def _timestamp(value: Any) -> datetime | None:
-    if isinstance(value, int | float) and value == value:
-        return datetime.fromtimestamp(value, UTC)
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return None
-
-
-def _assemble(rows: list[dict[str, Any]], config: Source) -> pl.DataFrame:
-    groups = {schema.GROUP + name: pl.String for name in config.groups}
-    digests = [row["digest"] for row in rows]
-    for row, row_id, split in zip(
-        rows, schema.row_ids(digests), _splits(rows, config), strict=True
-    ):
-        row["row_id"], row["split"] = row_id, split
-    return pl.DataFrame(rows, schema={**schema.BASE, **groups})
-
-
-def _splits(rows: list[dict[str, Any]], config: Source) -> list[str]:
-    """Existing splits, with what is missing carved out of `train`; else splits by content."""
-    hashed = schema.hash_split(
-        [row["digest"] for row in rows], config.validation_share, config.test_share
+def _assemble(rows: pl.DataFrame, config: Source) -> pl.DataFrame:
+    named = rows.with_columns(
+        row_id=pl.Series(schema.row_ids(rows["digest"])),
+        split=pl.Series(_splits(rows, config), dtype=pl.String),
     )
-    if all(row["split"] is None for row in rows):
+    return named.select(list(_columns(config)))
+
+
+def _splits(rows: pl.DataFrame, config: Source) -> list[str]:
+    """Existing splits, with what is missing carved out of `train`; else splits by content."""
+    hashed = schema.hash_split(rows["digest"].to_list(), config.validation_share, config.test_share)
+    given = rows["split"]
+    if given.null_count() == len(given):
         return _with_training_rows(hashed)
-    named = {str(row["split"]) for row in rows}
-    known = {name: schema.canonical_split(name) for name in named}
-    unknown = sorted(name for name, split in known.items() if split is None)
+    counts = Counter(given.fill_null(""))
+    known = {name: schema.canonical_split(name) for name in counts}
+    unknown = [f"{n or '(empty)'!r} ({counts[n]} rows)" for n in sorted(counts) if not known[n]]
     if unknown:
         raise UserError(
-            f"the split column holds {', '.join(map(repr, unknown[:10]))}",
+            f"{config.location!r} has splits of unknown name: {', '.join(unknown[:10])}",
             f"Known splits are {', '.join(schema.SPLITS)} and their usual short forms.",
         )
-    present = {known[name] for name in named}
+    present = set(known.values())
     splits = []
-    for row, by_hash in zip(rows, hashed, strict=True):
-        split = known[str(row["split"])] or "train"
+    for name, by_hash in zip(given, hashed, strict=True):
+        split = known[name] or "train"
         splits.append(by_hash if split == "train" and by_hash not in present else split)
     return _with_training_rows(splits)
 
@@ -185,20 +192,27 @@ def _with_training_rows(splits: list[str]) -> list[str]:
 
 
 def _write(
-    out: Path, corpus: pl.DataFrame, bad: pl.DataFrame, probes: pl.DataFrame | None, content: str
+    out: Path,
+    corpus: pl.DataFrame,
+    bad: pl.DataFrame,
+    probes: pl.DataFrame | None,
+    content: str,
+    warnings: list[str],
 ) -> Outcome:
     corpus.write_parquet(out / "corpus.parquet")
     bad.write_parquet(out / "quarantine.parquet")
     if probes is not None:
         probes.write_parquet(out / "probes.parquet")
     splits = dict(sorted(corpus["split"].value_counts().iter_rows()))
-    labels = sorted(corpus["label"].drop_nulls().unique())
+    labels = dict(sorted(corpus["label"].drop_nulls().value_counts().iter_rows()))
+    absent = [name for name in ("validation", "test") if name not in splits]
     about = {
-        "content": content, "splits": splits, "labels": labels[:200],
+        "content": content, "splits": splits, "labels": dict(list(labels.items())[:200]),
         "probes": 0 if probes is None else len(probes),
         "quarantined": dict(sorted(bad["reason"].value_counts().iter_rows())),
+        "warnings": [*warnings, *(f"the {name} split is empty" for name in absent)],
     }  # fmt: skip
-    (out / "ingest.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
+    (out / "ingest.json").write_bytes(orjson.dumps(about, option=_JSON))
     rows = Rows(entered=len(corpus) + len(bad), kept=len(corpus), quarantined=len(bad))
     return Outcome(
         summary=f"{rows.kept:,} rows kept, {rows.quarantined:,} quarantined",

@@ -1,71 +1,42 @@
-"""Rows out of files and hub datasets, one at a time, so that one bad row costs one row.
-
-Text formats are read by our own loops because the loaders of `datasets` refuse a whole file for one
-line that does not parse. Parquet and the hub go through `datasets`.
-"""
+"""Where a source is: which files a location names, what they hold now, and their rows."""
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import fsspec
-import orjson
 
 from tasks.configuration import Source
+from tasks.corpus import hub
+from tasks.corpus import rows as schema
+from tasks.corpus.formats import read_file
+from tasks.corpus.items import File, Reject, Row
 from tasks.errors import UserError
 
 FORMATS = {
-    ".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
-    ".txt": "txt",
+    ".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".json": "json", ".txt": "txt",
 }  # fmt: skip
-_HEAD = 4096
+_PACKED = {".gz", ".bz2", ".xz", ".zst"}
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Row:
-    """One parsed row: its columns, the name of its source, and the split if the hub gave one."""
+def read_source(config: Source) -> Iterator[Row | Reject]:
+    """Every row of a source other than the fictional corpus, parsed or rejected.
 
-    values: dict[str, Any]
-    source: str
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class Reject:
-    """One row that did not parse: what could be kept of it, and why."""
-
-    text: str
-    reason: str
-    detail: str
-    source: str
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a source and how to open it."""
-
-    path: str
-    format: str
-    fs: Any
-
-    @property
-    def name(self) -> str:
-        """The file's stem, which names the source whatever the format."""
-        return PurePosixPath(self.path).stem
-
-    def open(self) -> IO[bytes]:
-        """The file's bytes."""
-        handle: IO[bytes] = self.fs.open(self.path, "rb")
-        return handle
+    Raises:
+        UserError: Nothing is there to be read, or a file as a whole is not of its format.
+    """
+    if is_hub(config) or hub.is_saved(config.location):
+        yield from hub.read_datasets(config)
+        return
+    for file in find_files(config):
+        yield from read_file(file, config)
 
 
 def is_hub(config: Source) -> bool:
@@ -74,7 +45,7 @@ def is_hub(config: Source) -> bool:
         return True
     location = config.location
     looks_like_path = any(mark in location for mark in ("*", "?", "\\", "://", "~")) or (
-        PurePosixPath(location).suffix in FORMATS or location.startswith((".", "/"))
+        _ending(location) in FORMATS or location.startswith((".", "/")) or location.endswith("/")
     )
     if config.format != "auto" or looks_like_path:
         return False
@@ -84,50 +55,119 @@ def is_hub(config: Source) -> bool:
 def source_digest(config: Source) -> str:
     """Digest of what the source holds now, so that changed contents are a changed input.
 
+    Files count by their contents, whatever they are called.
+
     Raises:
         UserError: Nothing is there to be read.
     """
     if config.location == "fictional":
         return "fictional"
     if is_hub(config):
-        return f"hub:{config.location}@{config.revision or 'main'}"
-    digest = hashlib.blake2b(digest_size=16)
-    for one in sorted(_file_digest(file) for file in find_files(config)):
-        digest.update(one)
+        content = hub.hub_digest(config)
+    elif hub.is_saved(config.location):
+        content = hub.saved_digest(config.location)
+    else:
+        parts = sorted((file.split or "", _file_digest(file)) for file in find_files(config))
+        content = _of_parts([split.encode() + part for split, part in parts])
     if config.probes:
-        digest.update(_file_digest(_single_file(config.probes)))
+        content += "+" + _of_parts([_file_digest(_probe_file(config.probes))])
+    return content
+
+
+def _of_parts(parts: list[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()
 
 
 def find_files(config: Source) -> list[File]:
-    """The files that a path, folder, glob or URL names, in order.
+    """The files that a path, folder, glob or URL names, in order of their names.
 
     Raises:
-        UserError: There is none, or one of a format that is not read.
+        UserError: There is none, or they are not of one format that is read.
     """
     location = config.location
     try:
         fs, path = fsspec.core.url_to_fs(location)
-        if fs.isdir(path):
-            found = [p for p in fs.find(path) if PurePosixPath(p).suffix in FORMATS]
-        elif any(mark in path for mark in "*?["):
-            found = [p for p in fs.glob(path) if not fs.isdir(p)]
-        else:
-            found = [path] if fs.exists(path) else []
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(f"the source {location!r} cannot be opened: {error}") from error
-    if not found:
+        paths = _paths(fs, path, config)
+    except UserError:
+        raise
+    except Exception as error:  # every remote file system raises its own kinds
+        said = str(error) or type(error).__name__
+        raise UserError(f"the source {location!r} cannot be opened: {said}") from error
+    formats = {p: _format_of(p, config.format) for p in paths}
+    if len(set(formats.values())) > 1:
+        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(formats.values()).items()))
         raise UserError(
-            f"there is no file {location!r}{_near_files(fs, path)}", "Check source.location."
+            f"{location!r} holds files of several formats ({counts})",
+            "Set source.format, or name the files of one kind with a pattern such as 'data/*.csv'.",
         )
-    return [File(p, _format_of(p, config.format), fs) for p in sorted(found)]
+    splits = _named_splits(paths)
+    return [File(p, formats[p], fs, splits.get(p)) for p in paths]
 
 
-def _single_file(path: str) -> File:
-    fs, inner = fsspec.core.url_to_fs(path)
-    if not fs.exists(inner):
-        raise UserError(f"there is no probe file {path!r}", "Check source.probes.")
-    return File(inner, "jsonl", fs)
+def _paths(fs: Any, path: str, config: Source) -> list[str]:
+    if fs.isdir(path):
+        return _in_folder(fs, path, config)
+    if fs.exists(path):
+        return [path]
+    if any(mark in path for mark in "*?["):
+        found = sorted(p for p in fs.glob(path) if not fs.isdir(p))
+        if found:
+            return found
+        raise UserError(f"no file matches {config.location!r}", "Check source.location.")
+    near = _near_files(fs, path)
+    raise UserError(f"there is no file {config.location!r}{near}", "Check source.location.")
+
+
+def _in_folder(fs: Any, path: str, config: Source) -> list[str]:
+    """Files of a folder and those below it, but for hidden ones and those that begin with `_`."""
+    below = {p: PurePosixPath(p).relative_to(path).parts for p in sorted(fs.find(path))}
+    seen = [p for p, parts in below.items() if not any(part[0] in "._" for part in parts)]
+    stated = None if config.format in ("auto", "hub") else config.format
+    wanted = set(FORMATS.values()) if stated is None else {stated}
+    found = [p for p in seen if FORMATS.get(_ending(p)) in wanted]
+    if found:
+        return found
+    names = ", ".join(repr(PurePosixPath(p).name) for p in seen[:5]) or "nothing"
+    raise UserError(
+        f"the folder {config.location!r} holds no file that can be read as "
+        f"{' or '.join(sorted(wanted))}; it holds {names}",
+        "Check source.location and source.format.",
+    )
+
+
+def _named_splits(paths: list[str]) -> dict[str, str]:
+    """Splits by the files' names, where every file's name begins with one and one is `train`."""
+    firsts = {
+        p: PurePosixPath(p).name.replace("_", "-").replace(".", "-").split("-")[0] for p in paths
+    }
+    splits = {p: schema.canonical_split(first) for p, first in firsts.items()}
+    named = {p: split for p, split in splits.items() if split is not None}
+    if len(named) < len(paths) or not {"train"} < set(named.values()):
+        return {}
+    return named
+
+
+def _ending(path: str) -> str:
+    """The last ending in lower case, or the one before it where that only says how it is packed."""
+    name = PurePosixPath(path)
+    if name.suffix.lower() in _PACKED:
+        name = name.with_suffix("")
+    return name.suffix.lower()
+
+
+def _format_of(path: str, stated: str) -> str:
+    if stated not in ("auto", "hub"):
+        return stated
+    ending = _ending(path)
+    if ending not in FORMATS:
+        known = ", ".join(sorted(FORMATS))
+        raise UserError(
+            f"{path}: the ending {ending or '(none)'!r} is not one of {known}", "Set source.format."
+        )
+    return FORMATS[ending]
 
 
 def _near_files(fs: Any, path: str) -> str:
@@ -140,207 +180,20 @@ def _near_files(fs: Any, path: str) -> str:
     return f"; did you mean {', '.join(map(repr, near))}?" if near else ""
 
 
-def _format_of(path: str, stated: str) -> str:
-    if stated != "auto":
-        return stated
-    suffix = PurePosixPath(path).suffix.lower()
-    if suffix not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
-        raise UserError(
-            f"{path}: the ending {suffix or '(none)'!r} is not one of {known}", "Set source.format."
-        )
-    return FORMATS[suffix]
+def _probe_file(path: str) -> File:
+    fs, inner = fsspec.core.url_to_fs(path)
+    if not fs.isfile(inner):
+        raise UserError(f"there is no probe file {path!r}", "Check source.probes.")
+    return File(inner, "jsonl", fs)
 
 
 def _file_digest(file: File) -> bytes:
+    """Digest of a file's bytes as they lie, packed or not."""
     digest = hashlib.blake2b(digest_size=16)
     try:
-        with file.open() as handle:
+        with file.fs.open(file.path, "rb") as handle:
             while chunk := handle.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:
         raise UserError(f"{file.path} cannot be read: {error.strerror or error}") from error
     return digest.digest()
-
-
-def read_file(file: File, config: Source) -> Iterator[Row | Reject]:
-    """Every row of one file, parsed or rejected.
-
-    Raises:
-        UserError: The file as a whole is empty or not of its format.
-    """
-    readers: dict[str, Callable[[File, Source], Iterator[Row | Reject]]] = {
-        "parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl, "json": _read_json,
-        "txt": _read_txt,
-    }  # fmt: skip
-    with file.open() as handle:
-        head = handle.read(_HEAD)
-    if not head:
-        raise UserError(f"{file.path} is empty (0 bytes)")
-    if file.format != "parquet":
-        _require_text(file, head)
-    yield from readers[file.format](file, config)
-
-
-def _require_text(file: File, head: bytes) -> None:
-    bad = sum(0xDC80 <= ord(c) <= 0xDCFF for c in head.decode("utf-8", "surrogateescape"))
-    if head.startswith(b"PAR1"):
-        what = "a parquet file"
-    elif b"\0" in head[:512] and bad + head.count(b"\0") > len(head) // 10:
-        what = "binary"
-    elif bad > len(head) // 4:
-        what = "not UTF-8 text"
-    else:
-        return
-    raise UserError(
-        f"{file.path} should be {file.format} but is {what} (it begins with {head[:8]!r})",
-        "Set source.format, or convert the file to UTF-8.",
-    )
-
-
-def _read_parquet(file: File, config: Source) -> Iterator[Row | Reject]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with file.open() as handle:
-            table = pq.ParquetFile(handle)
-            require_columns(table.schema_arrow.names, config, file.path)
-            wanted = [c for c in wanted_columns(config) if c in table.schema_arrow.names]
-            for batch in table.iter_batches(batch_size=4096, columns=wanted):
-                for values in batch.to_pylist():
-                    yield Row(values, file.name)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise UserError(f"{file.path} is not a readable parquet file: {error}") from error
-
-
-def _read_csv(file: File, config: Source) -> Iterator[Row | Reject]:
-    csv.field_size_limit(sys.maxsize)
-    with fsspec.open(
-        _url(file), "r", encoding="utf-8-sig", errors="surrogateescape", newline=""
-    ) as text:
-        reader = csv.reader(text)
-        try:
-            header = next(reader)
-        except (StopIteration, csv.Error) as error:
-            raise UserError(f"{file.path} has no header line: {error}") from error
-        require_columns(header, config, file.path)
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) != len(header):
-                detail = (
-                    f"line {reader.line_num}: {len(fields)} fields, the header has {len(header)}"
-                )
-                yield Reject(",".join(fields), "unparseable", detail, file.name)
-            else:
-                yield Row(dict(zip(header, fields, strict=True)), file.name)
-
-
-def _url(file: File) -> str:
-    return str(file.fs.unstrip_protocol(file.path))
-
-
-def _read_jsonl(file: File, config: Source) -> Iterator[Row | Reject]:
-    columns: set[str] = set()
-    with file.open() as handle:
-        for number, line in enumerate(handle, 1):
-            if not line.strip():
-                continue
-            try:
-                values = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                yield Reject(_lossy(line), *_why_not_json(line, error, number), file.name)
-                continue
-            if not isinstance(values, dict):
-                detail = f"line {number}: {type(values).__name__}, not an object"
-                yield Reject(_lossy(line), "unparseable", detail, file.name)
-                continue
-            columns.update(values)
-            yield Row(values, file.name)
-    if columns:
-        require_columns(sorted(columns), config, file.path)
-
-
-def _why_not_json(line: bytes, error: Exception, number: int) -> tuple[str, str]:
-    try:
-        line.decode()
-    except UnicodeDecodeError as bad:
-        return "invalid_utf8", f"line {number}: {bad.reason} at byte {bad.start}"
-    return "unparseable", f"line {number}: {error}"
-
-
-def _read_json(file: File, config: Source) -> Iterator[Row | Reject]:
-    with file.open() as handle:
-        raw = handle.read()
-    try:
-        rows = json.loads(raw.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{file.path} is not one JSON value: {error}",
-            "If it has one object a line, set source.format=jsonl.",
-        ) from error
-    if isinstance(rows, dict) and isinstance(rows.get("data"), list):
-        rows = rows["data"]
-    if not isinstance(rows, list):
-        raise UserError(f"{file.path} holds {type(rows).__name__}, not a list of objects")
-    require_columns(sorted({k for r in rows if isinstance(r, dict) for k in r}), config, file.path)
-    for number, values in enumerate(rows):
-        if isinstance(values, dict):
-            yield Row(values, file.name)
-        else:
-            yield Reject(str(values), "unparseable", f"entry {number}: not an object", file.name)
-
-
-def _read_txt(file: File, config: Source) -> Iterator[Row | Reject]:
-    with file.open() as handle:
-        for line in handle:
-            text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
-            if text.strip():
-                yield Row({config.text: text}, file.name)
-
-
-def read_hub(config: Source) -> Iterator[Row | Reject]:
-    """Every row of a hub dataset, with the splits it has. Code of the dataset is never run.
-
-    Raises:
-        UserError: The hub cannot be reached, or has no such dataset.
-    """
-    import datasets
-
-    datasets.disable_progress_bars()
-    try:
-        found = datasets.load_dataset(config.location, revision=config.revision)
-    except Exception as error:  # the library raises a dozen kinds, some of other libraries
-        raise UserError(
-            f"{config.location!r} is no file here, and the Hugging Face hub did not give a dataset of "
-            f"that name: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            "Check source.location, and the network if it is a hub dataset.",
-        ) from error
-    for split, dataset in found.items():
-        require_columns(dataset.column_names, config, config.location)
-        for values in dataset:
-            yield Row(dict(values), config.location.split("/")[-1], str(split))
-
-
-def wanted_columns(config: Source) -> list[str]:
-    """Every column that the configuration names."""
-    named = (config.text, config.label, config.timestamp, config.split, *config.groups)
-    return [name for name in named if name]
-
-
-def require_columns(found: list[str], config: Source, where: str) -> None:
-    """Refuse a file that lacks a column, naming those it has."""
-    for name in wanted_columns(config):
-        if name not in found:
-            near = difflib.get_close_matches(name, found, n=1)
-            hint = (
-                f"Did you mean {near[0]!r}?" if near else "Name the right one, such as TEXT=column."
-            )
-            raise UserError(
-                f"{where} has no column {name!r}; it has {', '.join(map(repr, found[:30]))}", hint
-            )
-
-
-def _lossy(line: bytes) -> str:
-    return line.decode("utf-8", "replace").rstrip("\r\n")

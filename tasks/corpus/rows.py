@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -18,6 +20,8 @@ _SPLIT_NAMES = {
     "serving": "serving",
 }  # fmt: skip
 GROUP = "group_"
+KEPT_CHARACTERS = 10_000  # of a rejected text, enough to see what it was
+_EPOCH = re.compile(r"-?\d{9,13}(?:\.\d+)?")  # shorter digits are a year, month and day
 
 BASE: dict[str, Any] = {
     "row_id": pl.String, "digest": pl.String, "text": pl.String, "label": pl.String,
@@ -49,19 +53,58 @@ def row_ids(digests: Iterable[str]) -> list[str]:
 
 
 def canonical_label(value: Any) -> str | None:
-    """A label as text: `1` from 1, 1.0, "1" and "1.0"; None from NaN, null and blanks."""
+    """A label or group as text: `1` from 1, 1.0, "1" and "1.0"; None from NaN, null and blanks.
+
+    NaN is also null as text, since that is how CSV holds it; "NA", "null" and "None" stay, for
+    they may be names of classes.
+
+    Raises:
+        ValueError: The value is a list, a mapping, or bytes or text that are not UTF-8.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    text = str(value).strip()
-    if text.lower() == "nan":
+    if isinstance(value, list | tuple | dict | set):
+        raise ValueError(f"a {type(value).__name__} is no label")
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    text.encode()
+    text = text.strip()
+    if text in ("NaN", "nan"):
         return None
     if text.endswith(".0") and text[:-2].lstrip("-").isdigit():
         return text[:-2]
     return {"True": "true", "False": "false"}.get(text, text) or None
+
+
+def moment(value: Any) -> datetime | None:
+    """A time in UTC: dates, ISO text, or seconds or milliseconds since 1970.
+
+    Returns:
+        None where there is no value.
+
+    Raises:
+        ValueError: The value is no time.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        value = float(text) if _EPOCH.fullmatch(text) else datetime.fromisoformat(text)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError(f"{value!r} is no time") from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError(f"{value!r} is no time")
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def hash_split(digests: Sequence[str], validation_share: float, test_share: float) -> list[str]:
@@ -74,3 +117,30 @@ def hash_split(digests: Sequence[str], validation_share: float, test_share: floa
 def canonical_split(value: Any) -> str | None:
     """The split that a name such as `dev` stands for, or None where the name is unknown."""
     return _SPLIT_NAMES.get(str(value).strip().lower())
+
+
+def readable(text: str) -> str:
+    """Text that can be stored, cut to a sensible length, with bytes that are no UTF-8 in hex."""
+    text = text[:KEPT_CHARACTERS]
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate that no byte stands behind
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
+def quarantine(rows: Sequence[tuple[str | None, str, str, str | None, str]]) -> pl.DataFrame:
+    """Rows that ingest took out: (raw text, reason, detail, split, source) of each.
+
+    Their ids are made like a row's, of the text as kept, and begin with `q-`.
+    """
+    texts = [None if text is None else readable(text) for text, *_ in rows]
+    columns: dict[str, Any] = {
+        "row_id": [f"q-{name}" for name in row_ids(digest(text or "") for text in texts)],
+        "text": texts,
+        "reason": [reason for _, reason, *_ in rows],
+        "detail": [readable(detail) for _, _, detail, *_ in rows],
+        "stage": ["ingest"] * len(rows),
+        "split": [split for *_, split, _ in rows],
+        "source": [source for *_, source in rows],
+    }
+    return pl.DataFrame(columns, schema=QUARANTINE)

@@ -87,7 +87,11 @@ def test_rows_added_elsewhere_change_no_id_and_no_split(tmp_path: Path) -> None:
         (b'{"text": "half', "unparseable", "line 31"),
         (b'{"text": "bad \xff byte"}', "invalid_utf8", "line 31"),
         (b"[1, 2]", "unparseable", "line 31: list, not an object"),
-        (b'{"text": ""}', "empty", "only white space"),
+        (b'{"text": ""}', "empty", "no text"),
+        (b'{"text": " "}', "empty", "only white space"),
+        (b"", "empty", "line 31: blank"),
+        (b'{"text": "lone \\ud800 surrogate"}', "invalid_utf8", "at character 5"),
+        (b'{"text": "' + b"\\u0001" * 9 + b'"}', "binary", "9 control characters"),
         (b'{"text": null}', "empty", "no value"),
         (b'{"other": 1}', "empty", "no value"),
         (b'{"text": 12}', "not_text", "a int"),
@@ -119,7 +123,7 @@ def test_a_csv_line_with_too_many_fields_or_bad_bytes_is_quarantined(tmp_path: P
     assert outcome.rows.kept == 30
     assert reasons(out) == {
         "unparseable": "line 32: 3 fields, the header has 2",
-        "invalid_utf8": "bytes that are not UTF-8",
+        "invalid_utf8": "bytes that are not UTF-8 at character 4",
     }
 
 
