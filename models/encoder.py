@@ -16,7 +16,7 @@ import keras
 from keras import ops
 
 from models.configuration import EncoderConfig
-from models.layers import PACKAGE, Block, attention_bias, norm, normal, rotary
+from models.layers import PACKAGE, Block, attention_bias, deviation, norm, normal, rotary
 
 __all__ = ["Encoder", "EncoderConfig", "MaskedLanguageModel", "build"]
 
@@ -116,7 +116,7 @@ class MaskedLanguageModel(keras.Model):  # type: ignore[misc]
         self.encoder = Encoder(config, seed, dtype=policy)
         self.head_dense = keras.layers.Dense(
             config.width, use_bias=False, name="head_dense", dtype=policy,
-            kernel_initializer=normal(seed, 1, 0.02),
+            kernel_initializer=normal(seed, 1, deviation(config)),
         )  # fmt: skip
         self.head_norm = norm(config, "head_norm", policy)
 

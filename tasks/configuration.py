@@ -182,7 +182,7 @@ class Pretraining(Section):
         0.1, gt=0, description="L2 norm of the perturbation, relative to the embedding's"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="`auto` measures both on this machine"
+        "auto", description="`auto` goes by the hardware and the width, never by a timing"
     )
     checkpoint_seconds: float = Field(20.0, gt=0, description="Time between checkpoints (s)")
 

@@ -17,8 +17,7 @@ from tasks.records import Outcome, Point
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from models.encoder import MaskedLanguageModel
-    from models.trainer import Plan
+    from models.trainer import Plan, Trainer
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -48,11 +47,8 @@ def pretrain(
     Raises:
         UserError: There are no training rows, or the loss diverged.
     """
-    from models import devices
     from models.data import Rows
-    from models.encoder import EncoderConfig, build
     from models.loop import Diverged, train
-    from models.trainer import Trainer
 
     training, held_out = Rows.open(packed, "train"), Rows.open(packed, "validation")
     if not len(training):
@@ -61,19 +57,11 @@ def pretrain(
             "Give more rows, or check what the cleaning stage quarantined.",
         )
     tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))
-    shape = EncoderConfig(
-        vocabulary=tokenizer.get_vocab_size(),
-        layers=config.layers,
-        width=config.width,
-        heads=config.heads,
-    )
-    plan = _plan(config, training.length, seed)
-    devices.prepare()
-    model = build(shape, seed, devices.dtype_policy(config.precision, config.width))
+    trainer = _trainer(config, tokenizer.get_vocab_size(), training.length, seed)
     reporter = _Reporter(log)
     try:
         progress = train(
-            Trainer(model, plan, training.length), training, held_out, scratch=scratch,
+            trainer, training, held_out, scratch=scratch,
             checkpoint_seconds=config.checkpoint_seconds, report=reporter,
         )  # fmt: skip
     except Diverged as error:
@@ -82,8 +70,24 @@ def pretrain(
             f"Lower pretrain.learning_rate (now {config.learning_rate}) or raise pretrain.warmup.",
         ) from error
     points = [Point(**point) for point in progress.points]
-    _write(out, model, tokenized, training.length, plan, points)
-    return _outcome(points, plan, len(training), training.length, reporter.speed)
+    _write(out, trainer, tokenized, points)
+    return _outcome(points, trainer.plan, len(training), training.length, reporter.speed)
+
+
+def _trainer(config: Pretraining, vocabulary: int, length: int, seed: int) -> Trainer:
+    """A fresh model and its training, in the precision that suits this machine."""
+    from models import devices
+    from models.encoder import EncoderConfig, build
+    from models.trainer import Trainer
+
+    devices.prepare()
+    plan = _plan(config, length, seed)
+    policy = devices.dtype_policy(config.precision, config.width)
+    shape = EncoderConfig(
+        vocabulary=vocabulary, layers=config.layers, width=config.width, heads=config.heads
+    )
+    xla = devices.use_xla(policy, config.width, plan.steps)
+    return Trainer(build(shape, seed, policy), plan, length, xla=xla)
 
 
 class _Reporter:
@@ -121,17 +125,11 @@ def _plan(config: Pretraining, length: int, seed: int) -> Plan:
     )
 
 
-def _write(
-    out: Path,
-    model: MaskedLanguageModel,
-    tokenized: Path,
-    length: int,
-    plan: Plan,
-    points: list[Point],
-) -> None:
+def _write(out: Path, trainer: Trainer, tokenized: Path, points: list[Point]) -> None:
     """Write the encoder bundle; nothing in it tells when or how fast it was made."""
     from models import weights
 
+    model, plan = trainer.model, trainer.plan
     folder = out / "model"
     folder.mkdir()
     (folder / "config.json").write_bytes(orjson.dumps(model.config.to_dict(), option=_JSON))
@@ -139,9 +137,9 @@ def _write(
     shutil.copyfile(tokenized / "tokenizer.json", folder / "tokenizer.json")
     (out / CURVE).write_text("".join(f"{point.model_dump_json()}\n" for point in points))
     training = {
-        "sequence_length": length,
+        "sequence_length": trainer.length,
         "steps": plan.steps,
-        "tokens": plan.steps * plan.rows * length,
+        "tokens": plan.steps * plan.rows * trainer.length,
         "parameters": int(sum(np.prod(weight.shape) for weight in model.weights)),
         "precision": model.dtype_policy.name,
         "final": points[-1].metrics,

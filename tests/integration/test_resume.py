@@ -25,7 +25,7 @@ from tasks.training.pretrain import pretrain
 
 folder, name, precision = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 config = Pretraining(
-    layers=1, width=32, heads=2, tokens=256_000, batch_tokens=1024, checkpoint_seconds=0.5,
+    layers=1, width=32, heads=2, tokens=330_000, batch_tokens=1024, checkpoint_seconds=0.5,
     precision=precision,
 )
 out, scratch = folder / name, folder / f"{name}-scratch"

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ def repeating_rows(count=24, length=16):
     tokens = np.repeat(np.random.default_rng(0).integers(5, 30, (count, 1)), length, axis=1)
     tokens[:, 0], tokens[:, -1] = 2, 3
     tokens = tokens.astype(np.int32)
-    return Rows(tokens, np.ones_like(tokens), np.tile(np.arange(length, dtype=np.int32), (count, 1)))
+    return Rows(
+        tokens, np.ones_like(tokens), np.tile(np.arange(length, dtype=np.int32), (count, 1))
+    )
 
 
 def run(folder, plan, *, seconds=1e9, stop=None):
@@ -134,17 +137,52 @@ def test_a_resumed_run_ends_with_the_same_bits(whole, tmp_path):
     assert told == retold
 
 
+class Scripted:
+    """In the place of a trainer, where only the loop is looked at: its losses are given."""
+
+    length = 16
+    model = SimpleNamespace(dtype_policy=SimpleNamespace(name="float32"))
+
+    def __init__(self, losses, **changes):
+        self.losses = losses
+        self.plan = plan(steps=len(losses), **changes)
+
+    def step(self, batch, step):
+        return tf.constant([self.losses[step], 0.0])
+
+    def learning_rate(self, step):
+        return 0.5
+
+    def held_out_loss(self, rows):
+        return math.nan  # as without held-out rows
+
+
+def loop(trainer, folder):
+    rows = repeating_rows()
+    return train(
+        trainer, rows, rows, scratch=folder, checkpoint_seconds=1e9, report=lambda *_: None
+    )
+
+
 def test_a_checkpoint_of_another_plan_is_not_used(tmp_path):
     state = {"identity": {"learning_rate": 1}, "progress": {}}
     checkpoints.save(tmp_path, 5, {}, state)
-    _, progress = run(tmp_path, plan(steps=10, adversarial_share=0.0))
-    assert progress.points[0]["step"] == 10
-    assert "adversarial_loss" not in progress.points[0]["metrics"]
+    progress = loop(Scripted([1.0] * 10), tmp_path)
+    assert [point["step"] for point in progress.points] == [10]
+
+
+def test_the_curve_holds_the_mean_loss_since_the_point_before_and_no_nan(tmp_path):
+    losses = [1.0] * 10 + [2.0, 4.0] * 5 + [5.0]
+    progress = loop(Scripted(losses, adversarial_share=0.0), tmp_path)
+    assert progress.points == [
+        {"step": step, "metrics": {"train_loss": loss, "learning_rate": 0.5}}
+        for step, loss in ((10, 1.0), (20, 3.0), (21, 5.0))
+    ]
 
 
 def test_a_diverging_run_stops_and_names_the_step(tmp_path):
-    with pytest.raises(Diverged, match="step 10"):
-        run(tmp_path, plan(learning_rate=math.inf, adversarial_share=0.0))
+    with pytest.raises(Diverged, match="step 20"):
+        loop(Scripted([1.0] * 15 + [math.inf] * 15), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
