@@ -1,7 +1,7 @@
 """Fine-tuning: a classification head on the pretrained encoder, and the model bundle.
 
 Trained on the labelled training rows, made-up ones included, each as heavy as the correction
-stage says; a made-up row weighs what its parent weighs. The validation split decides which epoch
+stage says, and 1 where it says nothing. The validation split decides which epoch
 is kept. Without labels, or with one class only, the bundle has no head, and every later stage
 that needs one says so.
 """

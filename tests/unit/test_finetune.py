@@ -33,7 +33,7 @@ def pretrained(tmp_path: Path) -> Path:
     tokenizer.add_special_tokens(WORDS[:5])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_bytes(orjson.dumps({**SHAPE.to_dict(), "max_tokens": 64}))
+    (folder / "config.json").write_bytes(orjson.dumps(SHAPE.to_dict()))
     weights.save(build(SHAPE, seed=1), folder / "encoder.safetensors")
     return folder.parent
 
@@ -138,7 +138,9 @@ def test_rows_without_a_validation_split_keep_the_last_epoch(
     assert "validation_loss" not in outcome.metrics
 
 
-def test_a_made_up_row_weighs_what_its_parent_weighs(pretrained: Path, tmp_path: Path) -> None:
+def test_a_row_weighs_what_the_correction_says_and_else_one(
+    pretrained: Path, tmp_path: Path
+) -> None:
     from tasks.training.finetune import _labelled
 
     folder = _corpus(tmp_path / "corpus", ["a", "b", "a", "b"], ["train"] * 4)
@@ -146,10 +148,10 @@ def test_a_made_up_row_weighs_what_its_parent_weighs(pretrained: Path, tmp_path:
         parent=pl.Series([None, None, None, "r1"])
     )
     rows.write_parquet(folder / "corpus.parquet")
-    pl.DataFrame({"row_id": ["r0", "r1"], "weight": [0.5, 1.5]}).write_parquet(
+    pl.DataFrame({"row_id": ["r3", "r0"], "weight": [1.5, 0.5]}).write_parquet(
         folder / "weights.parquet"
     )
-    assert _labelled(folder, folder)["weight"].to_list() == [0.5, 1.5, 1.0, 1.5]
+    assert _labelled(folder, folder)["weight"].to_list() == [0.5, 1.0, 1.0, 1.5]
 
 
 def test_a_row_of_no_weight_teaches_nothing() -> None:
