@@ -7,19 +7,16 @@ one line that does not parse. Bytes that are not UTF-8 travel as lone surrogates
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import lzma
-import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
 from tasks.configuration import Source
+from tasks.corpus.delimited import read_csv
 from tasks.corpus.items import File, Reject, Row, require_columns, wanted_columns
 from tasks.errors import UserError
 
@@ -40,7 +37,7 @@ def read_file(file: File, config: Source) -> Iterator[Row | Reject]:
         UserError: The file as a whole is empty, damaged or not of its format.
     """
     readers: dict[str, Callable[[File, Source], Iterator[Row | Reject]]] = {
-        "parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl, "json": _read_json,
+        "parquet": _read_parquet, "csv": read_csv, "jsonl": _read_jsonl, "json": _read_json,
         "txt": _read_txt,
     }  # fmt: skip
     try:
@@ -102,83 +99,6 @@ def cells(column: Any) -> list[Any]:
     except UnicodeDecodeError:
         values = column.cast(pa.large_binary()).to_pylist()
     return [v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else v for v in values]
-
-
-class _Lines(Iterator[str]):
-    """Lines of a file that remembers those of the record being read, and takes some back."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._returned: list[str] = []
-        self.record: list[str] = []
-        self.number = 0
-
-    def __next__(self) -> str:
-        line = self._returned.pop() if self._returned else next(self._lines)
-        self.record.append(line)
-        self.number += 1
-        return line
-
-    def give_back(self, lines: list[str]) -> None:
-        """Have these lines, the last ones taken, read again."""
-        self._returned += reversed(lines)
-        self.number -= len(lines)
-
-
-def _read_csv(file: File, config: Source) -> Iterator[Row | Reject]:
-    with _any_field_size(), file.open() as handle:
-        text = io.TextIOWrapper(handle, "utf-8-sig", errors="surrogateescape", newline="")
-        lines = _Lines(text)
-        delimiter = _delimiter(lines, config)
-        header = next(csv.reader(lines, delimiter=delimiter), [])
-        require_columns(header, config, file.path)
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        while True:
-            lines.record.clear()
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                if "end of data" in str(error):  # an open quote took in the rest of the file
-                    lines.give_back(lines.record[1:])
-                    del lines.record[1:]
-                    error = csv.Error("a quote opens and never closes")
-                    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-                raw = "".join(lines.record).rstrip("\r\n")
-                yield file.reject(raw, "unparseable", f"line {lines.number}: {error}")
-                continue
-            yield _csv_row(file, fields, header, lines)
-
-
-def _csv_row(file: File, fields: list[str], header: list[str], lines: _Lines) -> Row | Reject:
-    if len(fields) == len(header):
-        return file.row(dict(zip(header, fields, strict=True)))
-    if not fields:
-        return file.reject("", "empty", f"line {lines.number}: blank")
-    count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-    detail = f"line {lines.number}: {count}, the header has {len(header)}"
-    return file.reject("".join(lines.record).rstrip("\r\n"), "unparseable", detail)
-
-
-def _delimiter(lines: _Lines, config: Source) -> str:
-    """The comma, unless only another one finds the text column in the first line."""
-    first = next(lines, "")
-    lines.give_back([first])
-    for delimiter in ",;\t|":
-        if config.text in next(csv.reader([first], delimiter=delimiter), []):
-            return delimiter
-    return ","
-
-
-@contextmanager
-def _any_field_size() -> Iterator[None]:
-    """Length is judged by ingest, with a reason; the csv module's own limit is process-wide."""
-    before = csv.field_size_limit(sys.maxsize)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
 
 
 def _read_jsonl(file: File, config: Source) -> Iterator[Row | Reject]:
