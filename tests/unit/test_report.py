@@ -373,6 +373,7 @@ def test_an_expectation_asked_more_strictly_after_cleaning_is_one_line(
 ) -> None:
     text = " ".join(Tags(whole[0]).text.split())
     assert "1 failed before and hold now; 1 always held, 1 of them with some rows" in text
+    assert "10 % are tolerated" in text.replace("\u202f", " ")
 
 
 def test_a_night_of_which_nothing_ran_still_has_a_page(tmp_path: Path) -> None:

@@ -87,8 +87,17 @@ def _cell(result: dict[str, Any] | None) -> dict[str, str]:
     return {
         "style": "good" if held else "bad",
         "word": "holds" if held else "fails",
-        "found": numbers.cut(finding or _observed(result.get("observed")), 160),
+        "found": numbers.cut(finding or _observed(result.get("observed")), 160)
+        + (_tolerance(result) if held else ""),
     }
+
+
+def _tolerance(result: dict[str, Any]) -> str:
+    """How many rows may break a rule that some rows break and that holds nevertheless."""
+    mostly = (result.get("kwargs") or {}).get("mostly")
+    if not result.get("unexpected_count") or mostly is None:
+        return ""
+    return f"; {numbers.percent(1 - mostly, 0)} are tolerated"
 
 
 def _observed(value: Any) -> str:
