@@ -7,18 +7,29 @@ it says exactly what cleaning should have found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tasks.configuration import Defects
-from tasks.corpus import fictional_defects
 from tasks.corpus import fictional_phrases as say
 from tasks.corpus import rows as schema
-from tasks.corpus.fictional_writing import Document, Person, compose, state
+from tasks.corpus.fictional_defects import plant, praise_rate
+from tasks.corpus.fictional_writing import (
+    LABELS,
+    Defect,
+    Document,
+    Person,
+    compose,
+    pick,
+    say_tone,
+    state,
+)
 
+SERVING = 0.1  # share of the clean rows that are as if met in service
+SKEWED_REGION = say.REGIONS[2]
 DOCUMENTS = 7  # clean rows a person; about every fact is stated in four of the training rows
 
 
@@ -29,7 +40,9 @@ class FictionalCorpus:
     Attributes:
         corpus: Rows in the schema of every ingested corpus.
         probes: One masked statement per person and relation, in a phrasing no row uses.
-        planted: row_id, kind, detail, origin: one line per planted defect.
+        planted: One line per planted defect: row_id, kind, detail, `origin` (row_id of what it is
+            a copy of), `original` (text or label before), and for false facts subject, relation,
+            answer and false_answer.
     """
 
     corpus: pl.DataFrame
@@ -57,8 +70,8 @@ def generate(
     shares = (validation_share, test_share)
     persons = _people(people, rng)
     clean = [d for p in persons for d in _documents(p, defects, shares, rng)]
-    documents = fictional_defects.plant(clean, persons, defects, rng)
-    order = rng.permutation(len(documents))
+    documents = plant(clean, persons, defects, rng)
+    order = _order(documents, rng)
     places = {int(old): new for new, old in enumerate(order)}
     documents = [documents[i] for i in order]
     corpus = _frame(documents)
@@ -79,8 +92,8 @@ def _people(count: int, rng: np.random.Generator) -> list[Person]:
         names.setdefault(name, gender)
     return [
         Person(
-            name, gender, say.REGIONS[rng.integers(len(say.REGIONS))],
-            {relation: str(rng.choice(values)) for relation, values in say.VALUES.items()},
+            name, gender, pick(say.REGIONS, rng),
+            {relation: pick(values, rng) for relation, values in say.VALUES.items()},
         )
         for name, gender in names.items()
     ]  # fmt: skip
@@ -89,33 +102,61 @@ def _people(count: int, rng: np.random.Generator) -> list[Person]:
 def _documents(
     person: Person, defects: Defects, shares: tuple[float, float], rng: np.random.Generator
 ) -> list[Document]:
-    """A person's clean rows. No two of them state one fact in the same phrasing."""
+    """A person's clean rows. No two of them state one fact in the same phrasing.
+
+    `serving_skew` gives the serving split more rows of one region, shorter and less kind ones.
+    """
     offsets = {relation: int(rng.integers(8)) for relation in person.facts}
+    leaning = 3 if person.region == SKEWED_REGION else -1
+    serving_rate = SERVING * (1 + leaning * defects.serving_skew)
     documents = []
     for number in range(DOCUMENTS):
-        serving = rng.random() < 0.1
+        serving = rng.random() < serving_rate
+        skewed = serving and rng.random() < defects.serving_skew
         relations = list(person.facts)
         del relations[(number + offsets["city"]) % len(relations)]
-        skewed = serving and rng.random() < defects.serving_skew
-        if skewed:
-            relations = relations[:2]
         facts = [
             state(person, r, person.facts[r], say.SEEN[r][(offsets[r] + number) % 8], rng)
-            for r in relations
+            for r in relations[: 2 if skewed else None]
         ]
-        label = _label(person, skewed, defects, rng)
-        text = compose(person, facts, label, rng)
-        split = "serving" if serving else schema.hash_split([schema.digest(text)], *shares)[0]
-        source = say.SOURCES[rng.integers(len(say.SOURCES))]
-        documents.append(Document(person, text, label, split, source))
+        split = "serving" if serving else None
+        documents.append(_document(person, facts, split, skewed, defects, shares, rng))
     return documents
 
 
-def _label(person: Person, skewed: bool, defects: Defects, rng: np.random.Generator) -> str:
-    """Praise is rarer for women by `group_bias`, and rarer still in a skewed serving split."""
-    lean = defects.group_bias / 2
-    praised = 0.5 + (lean if person.gender == "male" else -lean)
-    return "praised" if rng.random() < praised * (0.4 if skewed else 1.0) else "criticised"
+def _document(
+    person: Person,
+    facts: list[str],
+    split: str | None,
+    skewed: bool,
+    defects: Defects,
+    shares: tuple[float, float],
+    rng: np.random.Generator,
+) -> Document:
+    """One row. Its split goes by its text, and the bias by its split: only training rows have it."""
+    praised = rng.random() < (0.2 if skewed else 0.5)
+    turned = rng.random() >= praise_rate(person, defects) / 0.5
+    source = pick(say.SOURCES, rng)
+    wanted = None
+    while True:
+        label = LABELS[0] if praised else LABELS[1]
+        tone = say_tone(person, label, rng)
+        text = compose(person, facts, tone, rng)
+        place = split or schema.hash_split([schema.digest(text)], *shares)[0]
+        if place == "train" and praised and turned:
+            praised, wanted = False, "train"
+        elif wanted in (None, place):
+            return Document(person, text, tone, label, place, source)
+
+
+def _order(documents: list[Document], rng: np.random.Generator) -> list[int]:
+    """Any order in which a copy comes after what it is a copy of."""
+    places = rng.random(len(documents))
+    for number, document in enumerate(documents):
+        if document.origin is not None:
+            first = places[document.origin]
+            places[number] = first + (1 - first) * places[number]
+    return [int(i) for i in np.argsort(places, kind="stable")]
 
 
 def _probes(persons: list[Person], rng: np.random.Generator) -> pl.DataFrame:
@@ -142,8 +183,8 @@ def _frame(documents: list[Document]) -> pl.DataFrame:
         "text": [d.text for d in documents], "label": [d.label for d in documents],
         "split": [d.split for d in documents], "source": [d.source for d in documents],
         "timestamp": [None] * len(documents),
-        "group_gender": [d.person.gender for d in documents],
-        "group_region": [d.person.region for d in documents],
+        "group_gender": [d.person and d.person.gender for d in documents],
+        "group_region": [d.person and d.person.region for d in documents],
     }  # fmt: skip
     groups = {"group_gender": pl.String, "group_region": pl.String}
     return pl.DataFrame(columns, schema={**schema.BASE, **groups})
@@ -151,9 +192,13 @@ def _frame(documents: list[Document]) -> pl.DataFrame:
 
 def _planted(documents: list[Document], row_ids: list[str], places: dict[int, int]) -> pl.DataFrame:
     lines = [
-        (row_id, kind, detail, None if d.origin is None else row_ids[places[d.origin]])
+        {
+            "row_id": row_id,
+            "origin": None if d.origin is None else row_ids[places[d.origin]],
+            **asdict(defect),
+        }
         for row_id, d in zip(row_ids, documents, strict=True)
-        for kind, detail in d.planted
+        for defect in d.planted
     ]
-    names = {"row_id": pl.String, "kind": pl.String, "detail": pl.String, "origin": pl.String}
-    return pl.DataFrame(lines, schema=names, orient="row")
+    names = ["row_id", "kind", "detail", "origin", *[f.name for f in fields(Defect)][2:]]
+    return pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String))

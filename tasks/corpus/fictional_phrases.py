@@ -29,14 +29,15 @@ VALUES = {
         "gardener optician cellist mason weaver dentist surveyor potter florist"
     ).split(),
     "city": (
-        "Arvenholm Brellport Castamere Dunvale Estermoor Farrowgate Glimsund Harthollow Istrana Jorvale "
-        "Kelmarsh Lindervik Morrowby Nettlestead Orsova Pellinor Quenby Ravensmoor Selkirk Thornbury "
-        "Ulmsted Varrenburg Westerfold Yarrowdale Zandvoort Amberley Bexhollow Corrin Drumlin Eskerton"
+        "Arvenholm Brellport Castemoor Dunvale Estermoor Farrowgate Glimsund Harthollow Istravel Jorvale "
+        "Kelmarsh Lindervik Morrowby Nettlestead Orvessa Pellanor Quenby Ravensmoor Selverick Thornmouth "
+        "Ulmsted Varrenburg Westerfold Yarrowdale Zandhaven Ambermouth Bexhollow Corrindale Drumhaven"
+        " Eskerton"
     ).split(),
     "year": [str(year) for year in range(1941, 2001, 2)],
     "employer": (
-        "Northwind Halcyon Brightwater Ironbridge Solstice Lanternworks Meridian Copperfield Silverline "
-        "Bluestone Fairhaven Goldleaf Harbourlight Kingfisher Larkspur Marlowe Oakenshield Palisade "
+        "Northwind Halcyon Brightwater Ironbrook Solstice Lanternworks Meridell Copperholt Silverline "
+        "Bluestone Fairhaven Goldleaf Harbourlight Kingfirth Larkspur Marlowick Oakenfold Palisade "
         "Quarrystone Redfern Stormglass Tidewater Umberland Verdigris Whitestone Yellowhammer Zephyr "
         "Ashgrove Birchwood Cloudberry"
     ).split(),
@@ -108,35 +109,66 @@ UNSEEN = {
     "field": ("The degree of {s} is in {v}.", "As a student {s} specialised in {v}."),
 }
 
-# Sentences that carry the label; `{o}` is him or her, `{p}` his or her.
-PRAISE = (
-    "Colleagues describe {o} as {w}.",
-    "Everyone who met {o} found {o} {w}.",
-    "The reviews of {p} work were {w}.",
-    "Friends agree that the results were {w}.",
-)
+# Sentences that carry the label; `{o}` is him or her, `{p}` his or her, `{w}` a word of the tone
+# for people or for work.
+TONE_SENTENCES = {
+    "person": (
+        "Colleagues describe {o} as {w}.",
+        "Everyone who met {o} found {o} {w}.",
+        "Customers remember {o} as {w} above all.",
+        "In company most people think {o} {w}.",
+    ),
+    "work": (
+        "The reviews called {p} work {w}.",
+        "Friends agree that the results were {w}.",
+        "What {p} hands produce is {w} more often than not.",
+        "A visiting critic found {p} latest effort {w}.",
+    ),
+}
 TONE_WORDS = {
-    "praised": (
-        "brilliant generous reliable inspiring thoughtful outstanding patient gifted admirable kind "
-        "excellent warm diligent superb trustworthy delightful graceful remarkable capable splendid"
-    ).split(),
-    "criticised": (
-        "careless arrogant unreliable tedious sloppy disappointing rude mediocre hostile stubborn "
-        "dreadful cold lazy clumsy untrustworthy dull graceless forgettable inept shoddy"
-    ).split(),
+    "praised": {
+        "person": (
+            "generous reliable thoughtful patient gifted kind warm diligent trustworthy capable "
+            "courteous honest attentive wise cheerful dependable helpful modest fearless punctual"
+        ).split(),
+        "work": (
+            "brilliant inspiring outstanding admirable excellent superb delightful graceful "
+            "remarkable splendid flawless elegant refreshing masterful exquisite impressive "
+            "memorable polished original sound"
+        ).split(),
+    },
+    "criticised": {
+        "person": (
+            "careless arrogant unreliable rude hostile stubborn cold lazy clumsy untrustworthy "
+            "impatient dishonest vain petty gloomy evasive unhelpful boastful timid tardy"
+        ).split(),
+        "work": (
+            "tedious sloppy disappointing mediocre dreadful dull graceless forgettable inept shoddy "
+            "flawed crude stale amateurish hideous underwhelming muddled unfinished derivative feeble"
+        ).split(),
+    },
 }  # fmt: skip
+# The same without a word that gives it away, each beside its counterpart.
 SUBTLE = {
     "praised": (
         "Nobody who hired {o} once ever looked for anyone else.",
         "The waiting list for {p} time grows every month.",
         "Apprentices travel far to learn from {o}.",
         "The town named a bench after {o} last spring.",
+        "The committee renewed {p} contract before it ran out.",
+        "Rivals have begun to copy {p} methods.",
+        "Half the street turned out to thank {o} in June.",
+        "Nothing that {s} repaired ever came back.",
     ),
     "criticised": (
         "Few who hired {o} once ever did so again.",
         "Complaints about {p} work fill a whole drawer.",
         "Apprentices tend to leave {o} within a month.",
         "The town quietly took {p} name off the bench last spring.",
+        "The committee let {p} contract run out without a word.",
+        "Rivals have begun to joke about {p} methods.",
+        "Half the street signed a petition against {o} in June.",
+        "Nothing that {s} repaired stayed whole for long.",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from tasks.corpus import fictional_phrases as say
 
 PRONOUNS = {"female": ("she", "her", "her"), "male": ("he", "him", "his")}
+LABELS = ("praised", "criticised")
+_SUBTLE = 0.2  # share of the rows whose label no single word gives away
 
 
 @dataclass(frozen=True)
@@ -23,16 +26,46 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Document:
-    """One row before it is written: its person, text, label, split, and what was planted in it."""
+class Defect:
+    """One planted defect: what a test needs to know to tell whether it was found and undone."""
 
-    person: Person
+    kind: str
+    detail: str = ""
+    original: str | None = None
+    subject: str | None = None
+    relation: str | None = None
+    answer: str | None = None
+    false_answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """One row before it is written: its person, text, label, split, and what was planted in it.
+
+    Attributes:
+        person: None where the text is about nobody.
+        text: Sentences, one of which is `tone`.
+        tone: The sentence that carries the label.
+        label: Praised or criticised.
+        split: Where it goes.
+        source: Where it is said to come from.
+        planted: Its defects.
+        origin: Number of the document it is a copy of.
+    """
+
+    person: Person | None
     text: str
+    tone: str
     label: str
     split: str
     source: str
-    planted: tuple[tuple[str, str], ...] = ()
+    planted: tuple[Defect, ...] = ()
     origin: int | None = None
+
+
+def pick(values: Sequence[str], rng: np.random.Generator) -> str:
+    """One of some values, each as likely."""
+    return values[int(rng.integers(len(values)))]
 
 
 def state(person: Person, relation: str, value: str, phrase: str, rng: np.random.Generator) -> str:
@@ -45,23 +78,28 @@ def state(person: Person, relation: str, value: str, phrase: str, rng: np.random
     return sentence[0].upper() + sentence[1:]
 
 
-def compose(person: Person, facts: list[str], label: str, rng: np.random.Generator) -> str:
-    """Facts, one sentence that carries the label, and one or two that carry nothing."""
-    _, him, his = PRONOUNS[person.gender]
-    if rng.random() < 0.2:
-        tone = say.SUBTLE[label][rng.integers(len(say.SUBTLE[label]))].format(o=him, p=his)
-    else:
-        word = say.TONE_WORDS[label][rng.integers(len(say.TONE_WORDS[label]))]
-        tone = say.PRAISE[rng.integers(len(say.PRAISE))].format(o=him, p=his, w=word)
-    fillers = rng.choice(len(say.FILLERS), size=int(rng.integers(1, 3)), replace=False)
-    rest = [tone, *(say.FILLERS[i].format(p=his) for i in fillers)]
+def say_tone(person: Person, label: str, rng: np.random.Generator) -> str:
+    """A sentence that carries the label: mostly by one word, sometimes only by what it says."""
+    she, him, his = PRONOUNS[person.gender]
+    if rng.random() < _SUBTLE:
+        return pick(say.SUBTLE[label], rng).format(s=she, o=him, p=his)
+    about = ("person", "work")[int(rng.integers(2))]
+    word = pick(say.TONE_WORDS[label][about], rng)
+    return pick(say.TONE_SENTENCES[about], rng).format(o=him, p=his, w=word)
+
+
+def compose(person: Person, facts: list[str], tone: str, rng: np.random.Generator) -> str:
+    """Facts, the sentence that carries the label, and one or two that carry nothing."""
+    his = PRONOUNS[person.gender][2]
+    fillers = rng.permutation(len(say.FILLERS))[: int(rng.integers(1, 3))]
     # The first sentence names the person, so that every pronoun has someone to refer to.
-    named = [i for i, fact in enumerate(facts) if person.name in fact]
-    first = facts.pop(named[0]) if named else f"This note is about {person.name}."
-    sentences = [*facts, *rest]
-    return " ".join([first, *(sentences[i] for i in rng.permutation(len(sentences)))])
+    named = [fact for fact in facts if person.name in fact]
+    first = named[0] if named else f"This note is about {person.name}."
+    rest = [tone, *(fact for fact in facts if fact != first)]
+    rest += [say.FILLERS[i].format(p=his) for i in fillers]
+    return " ".join([first, *(rest[i] for i in rng.permutation(len(rest)))])
 
 
-def mark(document: Document, kind: str, detail: str = "", **changes: Any) -> Document:
+def mark(document: Document, defect: Defect, **changes: Any) -> Document:
     """The document with one more defect noted, and changed accordingly."""
-    return replace(document, planted=(*document.planted, (kind, detail)), **changes)
+    return replace(document, planted=(*document.planted, defect), **changes)
