@@ -47,7 +47,8 @@ class Source(Section):
 
     location: str = Field(
         "fictional", min_length=1,
-        description="`fictional`, a hub dataset name, or a path, glob or URL of text files",
+        description="`fictional`, a hub dataset (`owner/name` or `owner/name:configuration`), or a "
+        "path, folder, glob or URL of text files",
     )  # fmt: skip
     format: Literal["auto", "parquet", "csv", "jsonl", "json", "txt", "hub"] = Field(
         "auto", description="File format; `auto` goes by the file ending"
