@@ -23,11 +23,11 @@ import polars as pl
 
 from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
 from tasks.configuration import Cleaning, Profiling
-from tasks.corpus import rows as schema
 from tasks.corpus.cleaning_report import report
 from tasks.corpus.duplicates import Flags
 from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
 from tasks.corpus.repair import repair
+from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
 from tasks.errors import UserError
 from tasks.log import Log
@@ -37,6 +37,7 @@ from tasks.stage import stage
 EMPTY, LEAK, EXACT, NEAR = "empty_after_repair", "test_leak", "exact_duplicate", "near_duplicate"
 _PROBES = "probes.parquet"
 _NAMED = 4
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.Da
     texts, repairs = repair(rows["text"].fill_null(""), config)
     digests = rows["digest"].to_list()
     for row in repairs["row"].unique():
-        digests[row] = schema.digest(texts[row])
+        digests[row] = digest(texts[row])
     repairs = repairs.with_columns(rows["row_id"].gather(repairs["row"]).alias("row_id"))
     repaired = rows.with_columns(texts.alias("text"), pl.Series("digest", digests, pl.String))
     return repaired, repairs.sort("row", "rule", maintain_order=True)
@@ -135,30 +136,36 @@ def _superfluous(
 ) -> dict[int, _Finding]:
     """Leaks and duplicates among the rows that pass.
 
-    Each removal changes what the rest is compared with, so this goes on until nothing is found;
-    then profiling the cleaned rows finds nothing either.
+    Fewer rows make fewer sequences common phrasing, which can show further leaks, so these are
+    looked for again after each removal. Removing rows never makes new duplicates.
     """
     relations = Relations(repaired, settings)
     left: Flags = np.ones(repaired.height, bool)
     left[list(findings)] = False
+    found = _leaks(relations, left)
+    duplicates = relations.duplicates(left)
+    row_ids, kept = repaired["row_id"], duplicates["near_cluster"]
+    for column, reason, wording in (
+        ("is_exact_duplicate", EXACT, "repeats"),
+        ("is_near_duplicate", NEAR, "nearly repeats"),
+    ):
+        for row in map(int, duplicates[column].arg_true()):
+            found[row] = _Finding(reason, f"{wording} {row_ids[kept[row]]}, which is kept")
+            left[row] = False
+    return found | _leaks(relations, left)
+
+
+def _leaks(relations: Relations, left: Flags) -> dict[int, _Finding]:
+    """Leaks among the rows left, which they then leave."""
     found: dict[int, _Finding] = {}
-    row_ids = repaired["row_id"]
-    while True:
-        related = relations.among(left)
-        leaks, exact, near = (
-            np.flatnonzero(related[column].to_numpy())
-            for column in ("is_test_leak", "is_exact_duplicate", "is_near_duplicate")
-        )
-        new = {int(r): _Finding(LEAK, _overlap(related["leak_overlap"][int(r)])) for r in leaks}
-        if not new:
-            first = related["first_exact"]
-            new = {int(r): _Finding(EXACT, f"same text as {row_ids[first[int(r)]]}") for r in exact}
-            first = related["near_cluster"]
-            new |= {int(r): _Finding(NEAR, f"nearly {row_ids[first[int(r)]]}") for r in near}
-        if not new:
-            return found
-        found |= new
-        left[list(new)] = False
+    for _ in range(_ROUNDS):
+        leaks = relations.leaks(left)
+        rows = np.flatnonzero(leaks.leaked)
+        if not len(rows):
+            break
+        found |= {int(row): _Finding(LEAK, _overlap(leaks.overlap[row])) for row in rows}
+        left[rows] = False
+    return found
 
 
 def _overlap(share: float) -> str:
@@ -181,7 +188,7 @@ def _write(
         pl.Series("detail", [findings[row].detail for row in places], pl.String),
         pl.lit("clean").alias("stage"),
     )
-    quarantine.select(list(schema.QUARANTINE)).write_parquet(out / "quarantine.parquet")
+    quarantine.select(list(QUARANTINE)).write_parquet(out / "quarantine.parquet")
     repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
     summary = report(rows, repaired, quarantine, repairs)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS

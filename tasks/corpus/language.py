@@ -38,7 +38,7 @@ _SCRIPTS = {
     "ka": r"\p{Georgian}",
     "hy": r"\p{Armenian}",
 }
-_LEAST_CONFIDENCE = 0.7
+_LEAST_CONFIDENCE = 0.9
 _FEWEST_LETTERS = 12
 # n-grams of a word overlap, so their evidence is not independent: each letter is counted about
 # three times, and so is the log likelihood divided.

@@ -94,9 +94,3 @@ def read_list(name: str) -> list[str]:
 def stop_words() -> list[str]:
     """English function words, in lower case with straight apostrophes."""
     return sorted({word for line in read_list("words_english.txt") for word in line.split()})
-
-
-@cache
-def boilerplate_phrases() -> list[str]:
-    """Phrases of web pages, in lower case with single spaces, longest first."""
-    return sorted(read_list("words_boilerplate.txt"), key=lambda phrase: (-len(phrase), phrase))

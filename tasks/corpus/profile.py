@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.configuration import Profiling
 from tasks.corpus.duplicates import Flags, exact_clusters, near_clusters, repeats
-from tasks.corpus.leaks import find_leaks
+from tasks.corpus.leaks import Leaks, find_leaks
 from tasks.corpus.signals import row_signals
 from tasks.corpus.wordgrams import split_words
 from tasks.log import Log
@@ -40,7 +40,11 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     log.progress(0, 2, "signals")
     measured = row_signals(rows["text"])
     log.progress(1, 2, "duplicates and leaks")
-    related = Relations(rows, config).among(np.ones(rows.height, bool)).drop("first_exact")
+    relations, everyone = Relations(rows, config), np.ones(rows.height, bool)
+    leaks = relations.leaks(everyone)
+    related = relations.duplicates(everyone).with_columns(
+        pl.Series("leak_overlap", leaks.overlap), pl.Series("is_test_leak", leaks.leaked)
+    )
     signals = pl.concat(
         [rows.select("row_id", "split", "source", "label", *kept), measured, related],
         how="horizontal",
@@ -64,6 +68,8 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
 class Relations:
     """The signals that depend on other rows: duplicates and leaks.
 
+    Both take the rows that count; the others are neither compared nor marked.
+
     Args:
         rows: Rows with `text` and `split`.
         config: The thresholds.
@@ -75,28 +81,26 @@ class Relations:
         self._words = split_words(rows["text"])
         self._exact = exact_clusters(rows["text"])
 
-    def among(self, counted: Flags) -> pl.DataFrame:
-        """Compare some of the rows; the others are neither compared nor marked.
-
-        Returns:
-            `exact_cluster` and `near_cluster` (the place of a cluster's first row),
-            `is_exact_duplicate`, `is_near_duplicate` (training rows that an earlier one makes
-            superfluous; never both), `leak_overlap`, `is_test_leak`; and `first_exact`, the place
-            of the training row that an exact duplicate repeats.
-        """
-        train = (self._splits == "train").to_numpy() & counted
-        repeated, first = repeats(self._exact, train)
-        leaks = find_leaks(
+    def leaks(self, counted: Flags) -> Leaks:
+        """Overlaps with held-out rows, and which training rows are leaks."""
+        return find_leaks(
             self._words, self._exact, self._splits, counted,
             size=self._config.leak_ngram, share=self._config.leak_share,
             threshold=self._config.near_duplicate_similarity,
         )  # fmt: skip
-        near = near_clusters(
-            self._words,
-            train & ~repeated,
-            self._config.near_duplicate_similarity,
-            self._config.permutations,
-        )
+
+    def duplicates(self, counted: Flags) -> pl.DataFrame:
+        """Training rows that an earlier training row makes superfluous.
+
+        Returns:
+            `exact_cluster` (place of the first row of any split with the same text),
+            `is_exact_duplicate`, `near_cluster` (place of the row that is kept in a row's stead,
+            its own if there is none), `is_near_duplicate` (never also exact).
+        """
+        train = (self._splits == "train").to_numpy() & counted
+        repeated, first = repeats(self._exact, train)
+        threshold, length = self._config.near_duplicate_similarity, self._config.permutations
+        near = near_clusters(self._words, train & ~repeated, threshold, length)
         is_near = near != np.arange(len(near))
         near[repeated] = near[first[repeated]]
         return pl.DataFrame(
@@ -105,9 +109,6 @@ class Relations:
                 "is_exact_duplicate": repeated,
                 "near_cluster": near,
                 "is_near_duplicate": is_near,
-                "leak_overlap": leaks.overlap,
-                "is_test_leak": leaks.leaked,
-                "first_exact": first,
             }
         )
 

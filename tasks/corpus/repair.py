@@ -128,12 +128,12 @@ def collapse_spaces(text: str) -> tuple[str, int]:
 
 def drop_boilerplate(text: str) -> tuple[str, int]:
     """Leave out lines and sentences of a web page, if any other words remain."""
-    segments = boilerplate.segments(text)
-    kept = [segment for segment in segments if not boilerplate.is_boilerplate(segment)]
-    rest = "".join(kept).strip()
-    if not re.search(r"\w", rest):
+    parts = boilerplate.segments(text)
+    flags = boilerplate.boilerplate_flags(parts)
+    rest = "".join(part for part, flag in zip(parts, flags, strict=True) if not flag).strip()
+    if not any(flags) or not re.search(r"\w", rest):
         return text, 0
-    return rest, len(segments) - len(kept)
+    return rest, sum(flags)
 
 
 def mask_emails(text: str) -> tuple[str, int]:

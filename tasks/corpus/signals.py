@@ -21,7 +21,7 @@ arXiv:2406.17557).
 | control_characters | `patterns.CONTROL`: no line breaks, no tabs |
 | url_count, email_count, phone_count, ip_count | by their patterns; pii_count is the last three together |
 | boilerplate_count | lines and sentences made mostly of phrases of web pages (C4 drops such lines) |
-| gibberish_score | share of judged letters in words of implausible letter pairs (`gibberish`) |
+| gibberish_score | share of judged letters in words of implausible letter pairs (`gibberish`), with a credit of 12 plausible letters |
 | mentions_female, mentions_male | terms of the fairness lexicon |
 """  # noqa: E501
 
@@ -39,8 +39,9 @@ from tasks.corpus.wordgrams import Words, split_words, word_grams
 from tasks.fairness.lexicons import mention_counts
 
 _REPEATED = 5
-# Fewer letters than this in judged words say nothing about gibberish.
-_LEAST_LETTERS = 12
+# Letters of plausible words that every text is credited with, so that one odd word in a short text
+# condemns nothing.
+_CREDIT = 12
 
 
 def row_signals(texts: pl.Series) -> pl.DataFrame:
@@ -145,8 +146,7 @@ def _gibberish(texts: pl.Series, words: Words) -> pl.DataFrame:
     if addressed.any():
         words = split_words(texts.str.replace_all(rf"{patterns.URL}|{patterns.EMAIL}|@\w+", " "))
     bad, judged = (words.sums(values) for values in implausible_letters(words.vocabulary))
-    score = np.where(judged >= _LEAST_LETTERS, _divided(bad, judged), 0.0)
-    return pl.DataFrame({"gibberish_score": score})
+    return pl.DataFrame({"gibberish_score": bad / (judged + _CREDIT)})
 
 
 def _mentions(texts: pl.Series) -> pl.DataFrame:
