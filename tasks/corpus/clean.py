@@ -29,6 +29,7 @@ from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
+from tasks.corpus.wordgrams import split_words
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -139,7 +140,7 @@ def _superfluous(
     Fewer rows make fewer sequences common phrasing, which can show further leaks, so these are
     looked for again after each removal. Removing rows never makes new duplicates.
     """
-    relations = Relations(repaired, settings)
+    relations = Relations(repaired, split_words(repaired["text"]), settings)
     left: Flags = np.ones(repaired.height, bool)
     left[list(findings)] = False
     found = _leaks(relations, left)

@@ -13,7 +13,7 @@ from tasks.configuration import Profiling
 from tasks.corpus.duplicates import Flags, exact_clusters, near_clusters, repeats
 from tasks.corpus.leaks import Leaks, find_leaks
 from tasks.corpus.signals import row_signals
-from tasks.corpus.wordgrams import split_words
+from tasks.corpus.wordgrams import Words, split_words
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
@@ -38,9 +38,10 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     rows = pl.read_parquet(corpus / CORPUS)
     kept = [c for c in rows.columns if c.startswith("group_")]
     log.progress(0, 2, "signals")
-    measured = row_signals(rows["text"])
+    words = split_words(rows["text"])
+    measured = row_signals(rows["text"], words)
     log.progress(1, 2, "duplicates and leaks")
-    relations, everyone = Relations(rows, config), np.ones(rows.height, bool)
+    relations, everyone = Relations(rows, words, config), np.ones(rows.height, bool)
     leaks = relations.leaks(everyone)
     related = relations.duplicates(everyone).with_columns(
         pl.Series("leak_overlap", leaks.overlap), pl.Series("is_test_leak", leaks.leaked)
@@ -72,13 +73,14 @@ class Relations:
 
     Args:
         rows: Rows with `text` and `split`.
+        words: The words of their texts.
         config: The thresholds.
     """
 
-    def __init__(self, rows: pl.DataFrame, config: Profiling) -> None:
+    def __init__(self, rows: pl.DataFrame, words: Words, config: Profiling) -> None:
         self._splits = rows["split"]
         self._config = config
-        self._words = split_words(rows["text"])
+        self._words = words
         self._exact = exact_clusters(rows["text"])
 
     def leaks(self, counted: Flags) -> Leaks:

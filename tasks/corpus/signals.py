@@ -42,12 +42,18 @@ _REPEATED = 5
 # Letters of plausible words that every text is credited with, so that one odd word in a short text
 # condemns nothing.
 _CREDIT = 12
+_ADDRESS = rf"{patterns.URL}|{patterns.EMAIL}|@\w+"
 
 
-def row_signals(texts: pl.Series) -> pl.DataFrame:
-    """Measure texts, one row each, in their order; null counts as empty."""
+def row_signals(texts: pl.Series, words: Words | None = None) -> pl.DataFrame:
+    """Measure texts, one row each, in their order; null counts as empty.
+
+    Args:
+        texts: The texts.
+        words: Their words, if they are split already.
+    """
     texts = texts.fill_null("").alias("text")
-    words = split_words(texts)
+    words = split_words(texts) if words is None else words
     table = pl.concat(
         [
             _characters(texts), _words(words), _lines(texts), _counts(texts),
@@ -142,11 +148,17 @@ def _mojibake(texts: pl.Series) -> NDArray[np.float64]:
 
 def _gibberish(texts: pl.Series, words: Words) -> pl.DataFrame:
     """Addresses of pages and people are letters without a language, so they are left out."""
-    addressed = texts.str.contains(r"[@/]|www\.")
-    if addressed.any():
-        words = split_words(texts.str.replace_all(rf"{patterns.URL}|{patterns.EMAIL}|@\w+", " "))
+    score = _gibberish_scores(words)
+    addressed = texts.str.contains(r"[@/]|www\.").arg_true()
+    if len(addressed):
+        plain = texts.gather(addressed).str.replace_all(_ADDRESS, " ")
+        score[addressed.to_numpy()] = _gibberish_scores(split_words(plain))
+    return pl.DataFrame({"gibberish_score": score})
+
+
+def _gibberish_scores(words: Words) -> NDArray[np.float64]:
     bad, judged = (words.sums(values) for values in implausible_letters(words.vocabulary))
-    return pl.DataFrame({"gibberish_score": bad / (judged + _CREDIT)})
+    return np.asarray(bad / (judged + _CREDIT))
 
 
 def _mentions(texts: pl.Series) -> pl.DataFrame:
