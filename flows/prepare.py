@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from prefect import flow
-from tasks.corpus.clean import clean
 
 from tasks.augmentation.augment import augment
 from tasks.configuration import Configuration
 from tasks.console import heading
+from tasks.corpus.clean import clean
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest

@@ -93,7 +93,10 @@ class Profiling(Section):
     """How duplicates, leaks and groups are found."""
 
     near_duplicate_similarity: float = Field(
-        0.7, gt=0.3, le=1, description="Jaccard similarity of word 3-grams from which rows are near duplicates"
+        0.7,
+        gt=0.3,
+        le=1,
+        description="Jaccard similarity of word 3-grams from which rows are near duplicates"
     )  # fmt: skip
     permutations: int = Field(128, ge=32, le=512, description="MinHash permutations")
     leak_ngram: int = Field(

@@ -42,7 +42,7 @@ from tasks.log import Log
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
 from tasks.store import Store
-from tasks.tracking import runs
+from tasks.tracking import facts, runs
 from tasks.version import code_version
 
 _INJECTED = ("out", "log", "scratch")
@@ -120,7 +120,7 @@ class Stage:
         if run is not None:
             seconds = time.perf_counter() - started
             folder = store.fetch(record)
-            runs.log_stage(run, title, record, folder, seconds=seconds, reused=reused)
+            facts.log_stage(run, title, record, folder, seconds=seconds, reused=reused)
         say(title, record, time.perf_counter() - started, reused=reused)
         if record.outcome.refusal:
             raise Refused(f"{title}: {record.outcome.refusal}", f"The details are in {record.uri}")
@@ -185,7 +185,7 @@ class LiveLog(Log):
     def curve(self, points: Sequence[Point]) -> None:
         """See `Log.curve`."""
         if self._run is not None:
-            runs.log_curve(self._run, self._title, points)
+            facts.log_curve(self._run, self._title, points)
 
     def _update_artifact(self, percent: float) -> None:
         if self._artifact is None:

@@ -11,7 +11,7 @@ from tasks.promotion.report import NightHeader, fill_header
 from tasks.records import Night, Record
 from tasks.settings import Environment
 from tasks.stage import link_artifact, open_store
-from tasks.tracking import runs
+from tasks.tracking import facts
 
 
 def publish(night: Night, reported: Record, registered: str) -> Path:
@@ -34,9 +34,9 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
         name=night.name,
         started=night.started,
         registered=registered,
-        mlflow_url=runs.run_address(night.run_id),
+        mlflow_url=facts.run_address(night.run_id),
         prefect_url=environment.prefect_ui,
-        timings=tuple(runs.timings(night)),
+        timings=tuple(facts.timings(night)),
     )
     page = fill_header((folder / "page.html").read_text(), header)
     path = environment.home.absolute() / "nights" / night.name / "page.html"
@@ -45,13 +45,13 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
         path.write_text(page)
     except OSError as error:
         raise UserError(f"the run page cannot be written to {path}: {error.strerror}") from error
-    runs.log_file(night.run_id, path)
+    facts.log_file(night.run_id, path)
     headline = orjson.loads((folder / "headline.json").read_bytes())
     verdict = orjson.loads((folder / "verdict.json").read_bytes())
     note = (
         f"### {verdict['sentence']}\n\n{registered}.\n\nThe run page is the artifact `page.html`."
     )
-    runs.log_headline(night, headline, {"plumbline.verdict": verdict["verdict"]}, note)
-    link_artifact("mlflow-run", header.mlflow_url, "The night in MLflow")
+    facts.log_headline(night, headline, {"plumbline.verdict": verdict["verdict"]}, note)
+    link_artifact("mlflow-run", facts.run_address(night.run_id), "The night in MLflow")
     link_artifact("run-page", path.as_uri(), f"Run page: {verdict['sentence']}")
     return path

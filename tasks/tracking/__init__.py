@@ -1,5 +1,5 @@
 """The record of every run, and of every model, in MLflow: the only rooms that import it.
 
-`runs` tells what a night did, `registry` which model is champion, `served` is what the registry
-serves.
+`connection` reaches it, `runs` opens and closes runs, `facts` fills them, `registry` knows which
+model is champion, and `served` is what the registry serves.
 """

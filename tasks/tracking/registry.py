@@ -17,7 +17,7 @@ from tasks.records import Frozen, Night, Outcome, Record
 from tasks.settings import ROOT, Environment
 from tasks.stage import open_store, stage
 from tasks.store import MANIFEST
-from tasks.tracking.runs import client
+from tasks.tracking.connection import client
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

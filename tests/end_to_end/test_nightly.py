@@ -34,10 +34,10 @@ def digests(home: Path) -> dict[str, list[str]]:
 
 
 def mlflow_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> list:
-    from tasks.tracking import runs
+    from tasks.tracking.connection import client as connect
 
     monkeypatch.setenv("PLUMBLINE_HOME", str(home))
-    client = runs.client()
+    client = connect()
     experiment = client.get_experiment_by_name("plumbline")
     return client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
 
@@ -78,17 +78,17 @@ def test_mlflow_holds_a_parent_with_three_children_and_the_registered_model_answ
     night: tuple[Path, Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, _ = night
-    from tasks.tracking import runs
+    from tasks.tracking.connection import client as connect
 
     parent, *children = mlflow_runs(home, monkeypatch)
     assert [c.info.run_name for c in children] == ["prepare", "train", "assess"]
     assert {r.info.status for r in (parent, *children)} == {"FINISHED"}
     assert {"accuracy", "hallucinated", "rows_kept", "rows_quarantined"} <= set(parent.data.metrics)
     assert {d.dataset.name for d in children[0].inputs.dataset_inputs} >= {"ingest", "clean"}
-    files = [f.path for f in runs.client().list_artifacts(children[0].info.run_id, "validate")]
+    files = [f.path for f in connect().list_artifacts(children[0].info.run_id, "validate")]
     assert "validate/data_docs" in files
-    assert "page.html" in [f.path for f in runs.client().list_artifacts(parent.info.run_id)]
-    (version,) = runs.client().search_model_versions("name = 'plumbline'")
+    assert "page.html" in [f.path for f in connect().list_artifacts(parent.info.run_id)]
+    (version,) = connect().search_model_versions("name = 'plumbline'")
     assert version.tags["plumbline.digest"] == manifests(home)["finetune"][0].record.digest
 
     # Loaded in a process that knows nothing of this repository but MLflow's copy.
@@ -122,7 +122,7 @@ def test_a_repeated_night_computes_nothing_and_logs_nothing_twice(
     assert again.page != first.page
     assert took < 60, "twenty seconds on a quiet machine"
 
-    from tasks.tracking import runs
+    from tasks.tracking.connection import client as connect
 
     logged = mlflow_runs(home, monkeypatch)
     nights = [r for r in logged if r.data.tags["plumbline.kind"] == "night"]
@@ -130,9 +130,9 @@ def test_a_repeated_night_computes_nothing_and_logs_nothing_twice(
     assert nights[0].data.metrics == nights[1].data.metrics
     for one in logged:
         for name in one.data.metrics:
-            steps = Counter(m.step for m in runs.client().get_metric_history(one.info.run_id, name))
+            steps = Counter(m.step for m in connect().get_metric_history(one.info.run_id, name))
             assert max(steps.values()) == 1, name
-    assert len(runs.client().search_model_versions("name = 'plumbline'")) == 1
+    assert len(connect().search_model_versions("name = 'plumbline'")) == 1
 
 
 @pytest.mark.slow

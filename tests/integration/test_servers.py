@@ -65,13 +65,17 @@ def test_deploying_twice_gives_each_deployment_once_and_the_nightly_its_schedule
 ) -> None:
     home, prefect, _ = ui
     for _ in range(2):  # the address comes from the note that the running UI leaves
-        subprocess.run([PLUMBLINE, "deploy"], env=environment(home), check=True, capture_output=True)
+        subprocess.run(
+            [PLUMBLINE, "deploy"], env=environment(home), check=True, capture_output=True
+        )
     declared = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
     found = post(f"{prefect}/api/deployments/filter", {})
     assert sorted(d["name"] for d in found) == sorted(d["name"] for d in declared)
     nightly = next(d for d in found if d["name"] == "nightly")
     assert [s["schedule"]["cron"] for s in nightly["schedules"]] == ["0 2 * * *"]
-    form = nightly["parameter_openapi_schema"]["definitions"]["Pretraining"]["properties"]["mask_rate"]
+    form = nightly["parameter_openapi_schema"]["definitions"]["Pretraining"]["properties"][
+        "mask_rate"
+    ]
     assert form["description"]
     assert form["exclusiveMaximum"] == 1
     # A schedule that silently creates no runs is the trap that the sqlalchemy pin avoids.
@@ -101,7 +105,11 @@ def test_a_taken_port_is_one_error_that_names_it(tmp_path: Path) -> None:
 
 def test_deploying_without_a_server_says_how_to_start_one(tmp_path: Path) -> None:
     done = subprocess.run(
-        [PLUMBLINE, "deploy"], env=environment(tmp_path), capture_output=True, text=True, check=False
+        [PLUMBLINE, "deploy"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "no Prefect server answers on this machine" in done.stderr
@@ -117,4 +125,6 @@ def test_the_compose_file_runs_the_commands_that_run_natively_and_holds_no_secre
     assert services["worker-cpu"]["command"] == ["plumbline", "worker", "--pool", "cpu"]
     for service in services.values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith(
+        "${POSTGRES_PASSWORD:?"
+    )

@@ -6,7 +6,8 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.records import Outcome, Point, Record, Rows
-from tasks.tracking import runs
+from tasks.tracking import facts, runs
+from tasks.tracking.connection import client
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def record() -> Record:
 
 
 def history(run_id: str, metric: str) -> list[tuple[int, float]]:
-    return [(m.step, m.value) for m in runs.client().get_metric_history(run_id, metric)]
+    return [(m.step, m.value) for m in client().get_metric_history(run_id, metric)]
 
 
 def test_a_night_is_one_parent_run_with_a_child_per_subflow_and_no_fact_twice(home: Path) -> None:
@@ -41,9 +42,9 @@ def test_a_night_is_one_parent_run_with_a_child_per_subflow_and_no_fact_twice(ho
         with runs.subflow("prepare", Configuration(), night):
             run_id = runs.current_run()
             assert run_id is not None
-            runs.log_curve(run_id, "clean", points[:2])
-            runs.log_stage(run_id, "clean", record(), folder, seconds=1.5, reused=False)
-        runs.log_headline(night, {"accuracy": 0.9}, {"plumbline.verdict": "promote"}, "# note")
+            facts.log_curve(run_id, "clean", points[:2])
+            facts.log_stage(run_id, "clean", record(), folder, seconds=1.5, reused=False)
+        facts.log_headline(night, {"accuracy": 0.9}, {"plumbline.verdict": "promote"}, "# note")
     runs.close_night(night, succeeded=True)
 
     assert runs.current_run() is None
@@ -51,23 +52,23 @@ def test_a_night_is_one_parent_run_with_a_child_per_subflow_and_no_fact_twice(ho
     assert history(run_id, "clean.share") == [(0, 0.5)]
     assert history(run_id, "clean.rows_quarantined") == [(0, 1.0)]
     assert history(night.run_id, "accuracy") == [(0, 0.9)]
-    assert runs.timings(night) == [("clean", 1.5, False)]
+    assert facts.timings(night) == [("clean", 1.5, False)]
 
-    client = runs.client()
-    child = client.get_run(run_id)
+    mlflow = client()
+    child = mlflow.get_run(run_id)
     assert child.data.tags["mlflow.parentRunId"] == night.run_id
     assert [d.dataset.name for d in child.inputs.dataset_inputs] == ["clean"]
-    assert [f.path for f in client.list_artifacts(run_id, "clean")] == ["clean/note.txt"]
-    parent = client.get_run(night.run_id)
+    assert [f.path for f in mlflow.list_artifacts(run_id, "clean")] == ["clean/note.txt"]
+    parent = mlflow.get_run(night.run_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.params["pretrain.layers"] == str(Configuration().pretrain.layers)
-    assert "configuration.json" in [f.path for f in client.list_artifacts(night.run_id)]
+    assert "configuration.json" in [f.path for f in mlflow.list_artifacts(night.run_id)]
 
 
 def test_a_run_whose_process_is_gone_is_marked_killed_by_the_next_night(home: Path) -> None:
     lost = runs.open_night("lost", Configuration(), None)
-    runs.client().set_tag(lost.run_id, "plumbline.process", "4194304:1")
+    client().set_tag(lost.run_id, "plumbline.process", "4194304:1")
     alive = runs.open_night("alive", Configuration(), None)
     runs.open_night("next", Configuration(), None)
-    assert runs.client().get_run(lost.run_id).info.status == "KILLED"
-    assert runs.client().get_run(alive.run_id).info.status == "RUNNING"
+    assert client().get_run(lost.run_id).info.status == "KILLED"
+    assert client().get_run(alive.run_id).info.status == "RUNNING"

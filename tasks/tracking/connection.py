@@ -1,0 +1,53 @@
+"""The connection to MLflow, made once per process and address.
+
+MLflow is imported where it is used, since that takes over a second.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.errors import UserError
+from tasks.settings import Environment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@cache
+def _client_for(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient, set_registry_uri, set_tracking_uri
+    from mlflow.exceptions import MlflowException
+
+    set_tracking_uri(uri)
+    set_registry_uri(uri)
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"MLflow at {uri} does not answer: {error}",
+            "Start the server or correct PLUMBLINE_TRACKING_URI.",
+        ) from error
+    return client
+
+
+def client() -> MlflowClient:
+    """A client of the environment's tracking store."""
+    return _client_for(Environment().tracking)
+
+
+def experiment_id() -> str:
+    """The environment's experiment, made if it is not there."""
+    environment = Environment()
+    found = client().get_experiment_by_name(environment.experiment)
+    if found is not None:
+        return str(found.experiment_id)
+    # A server keeps artifacts itself; a database file needs to be told where.
+    local = environment.tracking.startswith("sqlite:")
+    location = (environment.home.absolute() / "mlartifacts").as_uri() if local else None
+    return str(client().create_experiment(environment.experiment, artifact_location=location))

@@ -1,0 +1,143 @@
+"""What MLflow is told of a run: each fact once, in batches, marked by a tag so a retry repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.log import CURVE
+from tasks.records import Night, Point, Record
+from tasks.settings import Environment
+from tasks.tracking.connection import client
+
+_BATCH = 1000  # MLflow's limit of metrics in one request
+_STAGE_MARK = "plumbline.stage."
+
+
+def log_stage(
+    run_id: str, title: str, record: Record, folder: Path, *, seconds: float, reused: bool
+) -> None:
+    """Tell MLflow what a stage said: metrics, curve, artifacts, dataset; once per run and stage.
+
+    A reused stage logs what it logged the first time, so that every night's run is complete.
+    """
+    mark = _STAGE_MARK + title
+    if mark in client().get_run(run_id).data.tags:
+        return
+    now = int(time.time() * 1000)
+    metrics = {f"{title}.{name}": value for name, value in record.outcome.metrics.items()}
+    metrics[f"{title}.seconds"] = seconds
+    rows = record.outcome.rows
+    if rows is not None:
+        metrics |= {
+            f"{title}.rows_{name}": float(count) for name, count in rows.model_dump().items()
+        }
+    _log_metrics(run_id, metrics, now)
+    if (folder / CURVE).exists():
+        lines = (folder / CURVE).read_text().splitlines()
+        log_curve(run_id, title, [Point.model_validate_json(line) for line in lines])
+    for name in record.outcome.artifacts:
+        path = folder / name
+        if path.is_dir():
+            client().log_artifacts(run_id, str(path), f"{title}/{name}")
+        else:
+            parent = Path(title, name).parent
+            client().log_artifact(run_id, str(path), str(parent))
+    if record.outcome.dataset:
+        _log_dataset(run_id, title, record, folder / record.outcome.dataset)
+    how = "reused" if reused else "computed"
+    client().set_tag(run_id, mark, f"{time.time():.3f} {how} {seconds:.3f}")
+
+
+def log_curve(run_id: str, title: str, points: Sequence[Point]) -> None:
+    """Append points to a stage's curves; steps that the run already has are left out."""
+    from mlflow.entities import Metric
+
+    if not points:
+        return
+    mark = f"plumbline.curve.{title}"
+    last = int(client().get_run(run_id).data.tags.get(mark, "-1"))
+    now = int(time.time() * 1000)
+    new = [p for p in points if p.step > last]
+    metrics = [Metric(f"{title}.{n}", v, now, p.step) for p in new for n, v in p.metrics.items()]
+    for start in range(0, len(metrics), _BATCH):
+        client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
+    if new:
+        client().set_tag(run_id, mark, str(max(p.step for p in new)))
+
+
+def log_headline(night: Night, metrics: dict[str, float], tags: dict[str, str], note: str) -> None:
+    """Put the figures that compare across nights on the parent run, once, with a note in Markdown."""
+    if "plumbline.headline" not in client().get_run(night.run_id).data.tags:
+        _log_metrics(night.run_id, metrics, int(time.time() * 1000))
+    for name, value in {
+        **tags,
+        "mlflow.note.content": note,
+        "plumbline.headline": "logged",
+    }.items():
+        client().set_tag(night.run_id, name, value)
+
+
+def log_file(run_id: str, path: Path, folder: str | None = None) -> None:
+    """Keep one file with a run."""
+    client().log_artifact(run_id, str(path), folder)
+
+
+def timings(night: Night) -> list[tuple[str, float, bool]]:
+    """What every stage of a night took: title, seconds, and whether it was reused, in order."""
+    experiment = client().get_run(night.run_id).info.experiment_id
+    runs = client().search_runs(
+        [experiment], f"tags.`mlflow.parentRunId` = '{night.run_id}'", order_by=["start_time ASC"]
+    )
+    found: list[tuple[float, str, float, bool]] = []
+    for run in runs:
+        for name, value in run.data.tags.items():
+            if name.startswith(_STAGE_MARK):
+                at, how, seconds = value.split()
+                title = name.removeprefix(_STAGE_MARK)
+                found.append((float(at), title, float(seconds), how == "reused"))
+    return [(title, seconds, reused) for _, title, seconds, reused in sorted(found)]
+
+
+def run_address(run_id: str) -> str:
+    """The address of a run in the MLflow UI."""
+    experiment = client().get_run(run_id).info.experiment_id
+    return f"{Environment().mlflow_ui}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _log_metrics(run_id: str, metrics: dict[str, float], now: int) -> None:
+    from mlflow.entities import Metric
+
+    client().log_batch(run_id, metrics=[Metric(n, float(v), now, 0) for n, v in metrics.items()])
+
+
+def log_parameters(run_id: str, configuration: BaseModel) -> None:
+    """Log the whole configuration, flat: `pretrain.layers` = 2."""
+    from mlflow.entities import Param
+
+    flat = list(_flatten(configuration.model_dump(mode="json")))
+    client().log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flat])
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _log_dataset(run_id: str, title: str, record: Record, path: Path) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"uri": f"{record.uri}/{path.name}"})
+    rows = record.outcome.rows
+    profile = json.dumps({"num_rows": rows.kept + rows.added}) if rows else None
+    dataset = Dataset(title, record.digest[:36], "local", source, profile=profile)
+    entry = DatasetInput(dataset, [InputTag("mlflow.data.context", title)])
+    client().log_inputs(run_id, datasets=[entry])
