@@ -5,9 +5,9 @@ line break or capital is still a copy).
 
 Near: the sets of word 3-grams have a Jaccard similarity |A & B| / |A | B| of at least the
 threshold (Lee et al. 2022, arXiv:2107.06499, do the same with 5-grams on long documents).
-Candidates come from MinHash signatures cut into bands of four values (Broder 1997; banding as in
-Leskovec et al., Mining of Massive Datasets, ch. 3): at a similarity of 0.7 and 32 bands, one pair
-in 6,000 is missed. Every candidate is then compared exactly.
+Candidates come from MinHash signatures cut into bands (Broder 1997; banding as in Leskovec et al.,
+Mining of Massive Datasets, ch. 3), the widest that miss at most one pair in a thousand at the
+threshold. Every candidate is then compared exactly.
 
 Rows are read in order and compared with the rows kept so far. A row is marked only if a kept row
 is that similar to it. Joining all similar pairs instead would chain rows whose ends have nothing
@@ -28,11 +28,12 @@ Flags = NDArray[np.bool_]
 Clusters = NDArray[np.int64]
 
 SHINGLE = 3
-_BAND = 4
 _SEED = 7
-# Candidates whose signatures agree this much less than the threshold are not compared exactly: the
-# estimate's standard deviation is at most 0.045 with 128 permutations.
-_MARGIN = 0.16
+_MOST_MISSED = 1e-3
+_WIDEST_BAND = 8
+# Candidates whose signatures agree this many standard deviations less than the threshold asks are
+# not compared exactly; the estimate's standard deviation is at most 0.5 / sqrt(permutations).
+_DEVIATIONS = 4.0
 
 
 def normalised(texts: pl.Series) -> pl.Series:
@@ -81,7 +82,7 @@ def near_clusters(words: Words, among: Flags, threshold: float, permutations: in
     if len(rows) < 2:
         return leaders
     signatures = _signatures(grams, rows, permutations)
-    buckets, shared = _buckets(signatures)
+    buckets, shared = _buckets(signatures, band_width(threshold, permutations))
     kept: dict[int, list[int]] = defaultdict(list)
     for place in np.flatnonzero(shared):
         mine = buckets[place].tolist()
@@ -93,6 +94,19 @@ def near_clusters(words: Words, among: Flags, threshold: float, permutations: in
         else:
             leaders[rows[place]] = rows[leader]
     return leaders
+
+
+def band_width(threshold: float, permutations: int) -> int:
+    """The widest band of r values that misses few pairs at the threshold t of p permutations.
+
+    A pair of similarity t shares none of the p / r bands with probability (1 - t^r)^(p / r). Wider
+    bands make fewer false candidates.
+    """
+    return max(
+        r
+        for r in range(1, _WIDEST_BAND + 1)
+        if r == 1 or (1 - threshold**r) ** (permutations // r) <= _MOST_MISSED
+    )
 
 
 def similarity(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> float:
@@ -114,7 +128,8 @@ def _first_similar(
         return None
     agreeing = (signatures[others] == signatures[place]).mean(axis=1)
     own = grams.of(rows[place])
-    for other in np.asarray(others)[agreeing >= threshold - _MARGIN]:
+    margin = _DEVIATIONS * 0.5 / signatures.shape[1] ** 0.5
+    for other in np.asarray(others)[agreeing >= threshold - margin]:
         if similarity(own, grams.of(rows[other])) >= threshold:
             return int(other)
     return None
@@ -134,15 +149,15 @@ def _signatures(grams: Grams, rows: NDArray[np.int64], permutations: int) -> NDA
     return np.array(matrix.to_rows(), np.uint32)
 
 
-def _buckets(signatures: NDArray[np.uint32]) -> tuple[NDArray[np.int64], Flags]:
+def _buckets(signatures: NDArray[np.uint32], width: int) -> tuple[NDArray[np.int64], Flags]:
     """Each row's bucket in each band, and which rows share any bucket: (rows, bands), (rows,)."""
-    bands = signatures.shape[1] // _BAND
+    bands = signatures.shape[1] // width
     buckets = np.zeros((len(signatures), bands), np.int64)
     shared = np.zeros(len(signatures), bool)
     used = 0
     for band in range(bands):
-        values = np.ascontiguousarray(signatures[:, band * _BAND : (band + 1) * _BAND])
-        keys = values.view([("", np.uint32)] * _BAND).ravel()
+        values = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
+        keys = values.view([("", np.uint32)] * width).ravel()
         _, ids, counts = np.unique(keys, return_inverse=True, return_counts=True)
         buckets[:, band] = ids + used
         shared |= counts[ids] > 1

@@ -88,12 +88,15 @@ def find_leaks(
 def _found(grams: Grams, clusters: Clusters, judged: Flags, against: Flags) -> Flags:
     """Which n-grams of the judged rows are text of the other rows, and not phrasing: (n-grams,)."""
     rows = grams.rows
-    common = np.isin(grams.hashes, np.unique(grams.hashes[against[rows]]))
-    here = common & (judged | against)[rows]
-    frame = pl.DataFrame({"gram": grams.hashes[here], "text": clusters[rows[here]]})
-    texts = frame.select(pl.col("text").n_unique().over("gram")).to_series().to_numpy()
+    here = np.flatnonzero((judged | against)[rows])
+    frame = pl.DataFrame(
+        {"gram": grams.hashes[here], "text": clusters[rows[here]], "held": against[rows[here]]}
+    )
+    held = frame.filter("held")["gram"].unique()
+    shared = frame.with_row_index("place").filter(pl.col("gram").is_in(held.implode()))
+    rare = pl.col("text").n_unique().over("gram") <= _PHRASING
     found = np.zeros(len(rows), bool)
-    found[here] = texts <= _PHRASING
+    found[here[shared.filter(rare)["place"].to_numpy()]] = True
     return found & judged[rows]
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Profiling
-from tasks.corpus.duplicates import exact_clusters, near_clusters, similarity
+from tasks.corpus.duplicates import band_width, exact_clusters, near_clusters, similarity
 from tasks.corpus.profile import profile
 from tasks.corpus.wordgrams import split_words, word_grams
 from tasks.log import Log
@@ -85,6 +85,14 @@ def test_minhash_finds_nearly_every_pair_above_the_threshold() -> None:
     hits = sum(found[300 + i] == i for i in range(300))
     assert hits >= 298
     assert found[:300] == list(range(300))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "permutations"), [(0.35, 128), (0.5, 32), (0.7, 128), (1.0, 64)]
+)
+def test_bands_miss_few_pairs_at_any_threshold(threshold: float, permutations: int) -> None:
+    width = band_width(threshold, permutations)
+    assert (1 - threshold**width) ** (permutations // width) <= 1e-3
 
 
 def test_short_texts_that_share_a_beginning_are_no_duplicates() -> None:
