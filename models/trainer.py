@@ -99,8 +99,8 @@ class Trainer:
         row = tf.TensorSpec((plan.rows, length), tf.int32)
         step = tf.TensorSpec((), tf.int32)
         signature = [row, row, row, step]
-        self._step = tf.function(self._train, signature, jit_compile=xla or None)
-        self._held_out = tf.function(self._judge, signature)
+        self._step = tf.function(self._train, signature, jit_compile=xla or None, autograph=False)
+        self._held_out = tf.function(self._judge, signature, autograph=False)
 
     def step(self, batch: Batch, step: int) -> tf.Tensor:
         """Train on one batch.
