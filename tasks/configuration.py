@@ -68,7 +68,7 @@ class Source(Section):
         1_000_000, ge=100, le=100_000_000, description="Longer rows go to quarantine (characters)"
     )
     people: int = Field(
-        300, ge=20, le=1_000_000, description="Size of the fictional corpus (people)"
+        200, ge=20, le=1_000_000, description="Size of the fictional corpus (people)"
     )
     defects: Defects = Field(Defects(), description="What the fictional corpus plants")
 
@@ -171,19 +171,19 @@ class Pretraining(Section):
     layers: int = Field(2, ge=1, le=48, description="Transformer layers")
     width: int = Field(128, ge=16, le=4096, description="Hidden size; a multiple of `heads`")
     heads: int = Field(4, ge=1, le=64, description="Attention heads")
-    tokens: int = Field(5_000_000, ge=1000, description="Training budget (token presentations)")
-    batch_tokens: int = Field(4096, ge=64, description="Tokens per optimizer step")
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak of the schedule")
+    tokens: int = Field(4_000_000, ge=1000, description="Training budget (token presentations)")
+    batch_tokens: int = Field(1024, ge=64, description="Tokens per optimizer step")
+    learning_rate: float = Field(4e-3, gt=0, le=1, description="Peak of the schedule")
     warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the steps that warm up")
     decay: float = Field(0.3, ge=0, le=1, description="Share of the steps that decay to zero")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled decay")
     mask_rate: float = Field(0.3, gt=0, lt=1, description="Share of the tokens to predict")
     adversarial: Literal["none", "fgm"] = Field("fgm", description="Perturbation of the embeddings")
     adversarial_share: float = Field(
-        0.25, gt=0, le=1, description="Share of the rows perturbed in each step"
+        0.125, gt=0, le=1, description="Share of the rows perturbed in each step"
     )
     adversarial_epsilon: float = Field(
-        0.1, gt=0, description="L2 norm of the perturbation, relative to the embedding's"
+        0.02, gt=0, description="L2 norm of the perturbation, relative to the embedding's"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="`auto` goes by the hardware and the width, never by a timing"

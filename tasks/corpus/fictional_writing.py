@@ -44,8 +44,8 @@ class Document:
 
     Attributes:
         person: None where the text is about nobody.
-        text: Sentences, one of which is `tone`.
-        tone: The sentence that carries the label.
+        text: Sentences, `tone` among them.
+        tone: The two sentences that carry the label.
         label: Praised or criticised.
         split: Where it goes.
         source: Where it is said to come from.
@@ -79,24 +79,29 @@ def state(person: Person, relation: str, value: str, phrase: str, rng: np.random
 
 
 def say_tone(person: Person, label: str, rng: np.random.Generator) -> str:
-    """A sentence that carries the label: mostly by one word, sometimes only by what it says."""
+    """Two sentences that carry the label, by a word each or the second only by what it says.
+
+    Two, because words of one tone must keep each other company: where each stands alone, nothing in
+    the text tells praise from criticism, and pretraining learns that they are alike.
+    """
     she, him, his = PRONOUNS[person.gender]
+    sentences = []
+    for about in ("person", "work"):
+        word = pick(say.TONE_WORDS[label][about], rng)
+        sentences.append(pick(say.TONE_SENTENCES[about], rng).format(o=him, p=his, w=word))
     if rng.random() < _SUBTLE:
-        return pick(say.SUBTLE[label], rng).format(s=she, o=him, p=his)
-    about = ("person", "work")[int(rng.integers(2))]
-    word = pick(say.TONE_WORDS[label][about], rng)
-    return pick(say.TONE_SENTENCES[about], rng).format(o=him, p=his, w=word)
+        sentences[1] = pick(say.SUBTLE[label], rng).format(s=she, o=him, p=his)
+    return " ".join(sentences)
 
 
 def compose(person: Person, facts: list[str], tone: str, rng: np.random.Generator) -> str:
-    """Facts, the sentence that carries the label, and one or two that carry nothing."""
+    """Facts, the sentences that carry the label, and one that carries nothing."""
     his = PRONOUNS[person.gender][2]
-    fillers = rng.permutation(len(say.FILLERS))[: int(rng.integers(1, 3))]
+    filler = pick(say.FILLERS, rng).format(p=his)
     # The first sentence names the person, so that every pronoun has someone to refer to.
     named = [fact for fact in facts if person.name in fact]
     first = named[0] if named else f"This note is about {person.name}."
-    rest = [tone, *(fact for fact in facts if fact != first)]
-    rest += [say.FILLERS[i].format(p=his) for i in fillers]
+    rest = [tone, filler, *(fact for fact in facts if fact != first)]
     return " ".join([first, *(rest[i] for i in rng.permutation(len(rest)))])
 
 
