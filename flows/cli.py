@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -66,7 +67,12 @@ def _run_flow(options: argparse.Namespace) -> int:
     environment.apply()
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+    from flows.servers import stop_orphans
     from tasks.console import chatter_to, console
+
+    stop_orphans(environment.home)
+    # Ended by a scheduler or by `kill`, stop as for Ctrl+C, so that the embedded server goes too.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
     # In process nobody watches for heartbeats, and each costs a second when its flow ends.
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if environment.embedded else {}

@@ -12,6 +12,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+
 from tasks.errors import UserError
 from tasks.settings import Environment
 
@@ -60,6 +62,19 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
         for process in processes.values():
             _stop(process)
     return 0
+
+
+def stop_orphans(home: Path) -> None:
+    """End embedded Prefect servers of this home whose flow process was killed and left them behind."""
+    for process in psutil.process_iter(["ppid", "cmdline"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if process.info["ppid"] != 1 or "prefect.server.api.server:create_app" not in command:
+            continue
+        try:
+            if process.environ().get("PREFECT_HOME") == str(home.absolute() / "prefect"):
+                process.terminate()
+        except psutil.Error:  # another user's, or gone meanwhile
+            continue
 
 
 def deploy(root: Path) -> int:
