@@ -7,7 +7,13 @@ are perturbed. Source: Miyato, Dai and Goodfellow 2017, https://arxiv.org/abs/16
 embeddings are normalised so that epsilon has a scale, here epsilon is relative to their norm.
 
 g comes from the clean pass, whose backward pass is needed anyway, so the price is one more pass
-over n rows; weight gradients come from both passes.
+over n rows; weight gradients come from both passes. Measured on a CPU at 2 x 128, 1024 tokens a
+step, alternated in one process: 1.16 times a plain step with an eighth of the rows, 1.26 with a
+quarter, 1.92 with all.
+
+epsilon wants to be small. The gradient of a row sits on few tokens, so 0.1 of the norm of a whole
+row of 128, which is more than the norm of any one token, wipes those out: with it the loss after
+half of the training was twice the plain one.
 """
 
 from __future__ import annotations

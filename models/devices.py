@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# On a CPU, per step of 4096 tokens with the adversary on a quarter of the rows, in CPU time:
+# On a shared CPU, per step of 4096 tokens, the adversary on a quarter of the rows, in CPU time:
 # 4 x 256: float32 1487 ms, with XLA 1442 ms, bfloat16 963 ms; 2 x 128: 349, 288 and 310 ms.
 # Below this width the casts cost what the faster products save, and XLA's fused passes win.
 BFLOAT16_FROM_WIDTH = 256
