@@ -68,7 +68,7 @@ class Source(Section):
         1_000_000, ge=100, le=100_000_000, description="Longer rows go to quarantine (characters)"
     )
     people: int = Field(
-        200, ge=20, le=1_000_000, description="Size of the fictional corpus (people)"
+        120, ge=20, le=1_000_000, description="Size of the fictional corpus (people)"
     )
     defects: Defects = Field(Defects(), description="What the fictional corpus plants")
 
@@ -204,8 +204,8 @@ class Pretraining(Section):
 class Finetuning(Section):
     """The classification head."""
 
-    epochs: int = Field(3, ge=1, le=100, description="Passes over the labelled rows")
-    batch: int = Field(32, ge=1, le=4096, description="Rows per step")
+    epochs: int = Field(6, ge=1, le=100, description="Passes over the labelled rows")
+    batch: int = Field(16, ge=1, le=4096, description="Rows per step")
     learning_rate: float = Field(5e-4, gt=0, le=1, description="Peak of the schedule")
     max_tokens: int = Field(128, ge=8, le=8192, description="Longer texts are cut (tokens)")
     tokens: int = Field(
