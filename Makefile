@@ -9,8 +9,9 @@ READY := .venv/.ready
 
 # make nightly DATA=reviews.parquet TEXT=text LABEL=label GROUPS=gender,region SET="seed=3 pretrain.tokens=1000000"
 CONFIG ?= deployments/nightly.yaml
-OVERRIDES = $(if $(DATA),"source.location=$(DATA)") $(if $(TEXT),"source.text=$(TEXT)") \
-	$(if $(LABEL),"source.label=$(LABEL)") $(if $(GROUPS),"source.groups=[$(GROUPS)]") $(SET)
+given = $(if $(filter command line,$(origin $(1))),$(2))
+OVERRIDES = $(call given,DATA,'source.location=$(DATA)') $(call given,TEXT,'source.text=$(TEXT)') \
+	$(call given,LABEL,'source.label=$(LABEL)') $(call given,GROUPS,'source.groups=[$(GROUPS)]') $(call given,SET,$(SET))
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 POOL ?= cpu
@@ -46,7 +47,7 @@ test-fast: $(READY) ## the unit tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit -m "not slow"
 
 lock: $(READY) ## recompute requirements.lock from pyproject.toml (needs uv)
-	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra team --python-version 3.11 --no-annotate --no-header -o requirements.lock
+	@uv pip compile -q pyproject.toml --extra dev --extra team --python-version 3.11 --no-annotate --no-header -o requirements.lock
 
 clean: ## remove the environment and caches; runs are kept
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.augmentation.augment import augment
+from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus.clean import clean
@@ -41,7 +42,9 @@ def prepare(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
         )
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
-        augmented = augment(cleaned, config=c.augment, seed=c.seed)
+        augmented = augment(
+            cleaned, config=c.augment, seed=c.seed, wordnet=wordnet_digest(c.augment.wordnet)
+        )
         # After augmentation, since a counterfactual row belongs to the other group.
         corrected = correct(augmented, audited, config=c.fairness)
     return {

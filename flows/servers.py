@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import psutil
 
 from tasks.errors import UserError
-from tasks.settings import Environment
+from tasks.settings import EMBEDDED, Environment
 
 HOST = "127.0.0.1"
 POOLS = ("cpu", "gpu")
@@ -53,7 +54,12 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
         note.write_text(addresses["prefect"][0] + "/api")
         sys.stdout.write("Press Ctrl+C to stop both.\n")
         sys.stdout.flush()
-        while all(process.poll() is None for process in processes.values()):
+        while True:
+            for name, process in processes.items():
+                if process.poll() is not None:
+                    raise UserError(
+                        f"the {name} server ended", f"Its output is in {logs / name}.log"
+                    )
             time.sleep(0.5)
     except KeyboardInterrupt:
         pass
@@ -66,15 +72,22 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
 
 def stop_orphans(home: Path) -> None:
     """End embedded Prefect servers of this home whose flow process was killed and left them behind."""
-    for process in psutil.process_iter(["ppid", "cmdline"]):
+    for process in psutil.process_iter(["cmdline"]):
         command = " ".join(process.info["cmdline"] or [])
-        if process.info["ppid"] != 1 or "prefect.server.api.server:create_app" not in command:
+        if "prefect.server.api.server:create_app" not in command:
             continue
         try:
-            if process.environ().get("PREFECT_HOME") == str(home.absolute() / "prefect"):
+            ours = process.environ().get("PREFECT_HOME") == str(home.absolute() / "prefect")
+            if ours and not _has_flow(process):
                 process.terminate()
         except psutil.Error:  # another user's, or gone meanwhile
             continue
+
+
+def _has_flow(server: psutil.Process) -> bool:
+    """Whether the process that started an embedded server is still there."""
+    parent = server.parent()
+    return parent is not None and any("python" in part for part in parent.cmdline()[:1])
 
 
 def deploy(root: Path) -> int:
@@ -95,7 +108,7 @@ def deploy(root: Path) -> int:
     return 0
 
 
-def work(root: Path, pool: str) -> int:
+def work(root: Path, pool: str) -> NoReturn:
     """Execute the deployed runs of one pool until interrupted.
 
     Raises:
@@ -103,7 +116,9 @@ def work(root: Path, pool: str) -> int:
     """
     _require_server()
     command = [*_prefect(), "worker", "start", "--pool", pool, "--type", "process"]
-    return subprocess.run(command, cwd=root, check=False).returncode
+    # Become the worker, so that a signal meant for it reaches it.
+    os.chdir(root)
+    os.execv(sys.executable, command)
 
 
 def _require_server() -> None:
@@ -149,7 +164,12 @@ def _require_free(name: str, port: int) -> None:
 
 def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as handle:
-        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+        # A server that people look at keeps what the embedded one does without.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "PREFECT_API_URL" and EMBEDDED.get(name) != value
+        }
         return subprocess.Popen(
             command,
             stdout=handle,

@@ -49,7 +49,7 @@ class Outcome(Frozen):
     Attributes:
         summary: One line for the terminal and the run page, in plain words.
         rows: The conservation law, for stages that pass rows on.
-        metrics: Scalars for MLflow; the key carries stage and unit (`ingest.rows_kept`).
+        metrics: Scalars for MLflow by bare name; the mechanism puts the stage's title before it.
         artifacts: Files or folders, relative to the stage's folder, that MLflow keeps for people.
         dataset: A parquet file, relative to the stage's folder, to register as an MLflow input.
         skipped: Why the stage had nothing to do, if so.

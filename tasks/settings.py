@@ -17,7 +17,13 @@ from tasks.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Quiet, offline and quick: what each variable does is in the README's table of settings.
+# Settings that are text whatever they look like.
+_TEXTS = {
+    f"source.{name}"
+    for name in ("location", "text", "label", "timestamp", "split", "probes", "revision")
+} | {"augment.wordnet"}
+
+# Quiet, offline and quick.
 DEFAULTS = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -167,6 +173,9 @@ def _assign(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise UserError(f"{name!r}: {section!r} is a value, not a section")
+    if name in _TEXTS:  # `*.jsonl` and `no` are YAML, but here they are a glob and a column
+        values[field] = text or None
+        return
     try:
         values[field] = yaml.safe_load(text)
     except yaml.YAMLError as error:

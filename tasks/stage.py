@@ -14,6 +14,7 @@ leaves a folder that later stages map into memory and whose every file is verifi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -41,7 +42,7 @@ from tasks.errors import Refused, StageFailed, UserError
 from tasks.log import Log
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
-from tasks.store import Store
+from tasks.store import DISK_REASONS, Store
 from tasks.tracking import facts, runs
 from tasks.version import code_version
 
@@ -138,9 +139,11 @@ class Stage:
             offered = {n: v for n, v in offered.items() if n in self._signature.parameters}
             try:
                 outcome = self.fn(**arguments, **offered)
-            except (UserError, OSError):
+            except UserError:
                 raise
             except Exception as error:
+                if isinstance(error, OSError) and error.errno in DISK_REASONS:
+                    raise
                 raise StageFailed(title, error, _save_traceback(title, given)) from error
             return store.commit(folder, self.name, key, outcome, time.perf_counter() - started)
 
@@ -169,9 +172,9 @@ class LiveLog(Log):
     def __enter__(self) -> LiveLog:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._bar.close()
-        if self._artifact is not None:
+        if self._artifact is not None and kind is None:
             self._update_artifact(100.0)
 
     def progress(self, done: float, total: float, note: str = "") -> None:
@@ -184,17 +187,21 @@ class LiveLog(Log):
 
     def curve(self, points: Sequence[Point]) -> None:
         """See `Log.curve`."""
+        # What does not get through now is logged with the rest when the stage is done.
         if self._run is not None:
-            facts.log_curve(self._run, self._title, points)
+            with contextlib.suppress(Exception):
+                facts.log_curve(self._run, self._title, points)
 
     def _update_artifact(self, percent: float) -> None:
-        if self._artifact is None:
-            key = self._title.replace("_", "-").replace(" ", "-")
-            self._artifact = run_coro_as_sync(
-                acreate_progress_artifact(percent, key=key, description=self._title)
-            )
-        else:
-            run_coro_as_sync(aupdate_progress_artifact(self._artifact, percent))
+        # What is only shown must not end what is being computed.
+        with contextlib.suppress(Exception):
+            if self._artifact is None:
+                key = self._title.replace("_", "-").replace(" ", "-")
+                self._artifact = run_coro_as_sync(
+                    acreate_progress_artifact(percent, key=key, description=self._title)
+                )
+            else:
+                run_coro_as_sync(aupdate_progress_artifact(self._artifact, percent))
 
 
 def _digestible(value: Any) -> Any:

@@ -25,6 +25,13 @@ from tasks.records import Frozen, Outcome, Record
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
+DISK_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew past the limit set for this process",
+    errno.EROFS: "it is on a read-only file system",
+}
+_PATH_REASONS = {errno.EACCES: "it is not writable", errno.ENOTDIR: "a part of its path is a file"}
 _verified: dict[Path, tuple[tuple[int, int, int], ...]] = {}
 
 
@@ -157,9 +164,11 @@ class Store:
             flush(path)
         target_path = Path(self._base, stage, key)
         target_path.parent.mkdir(parents=True, exist_ok=True)
-        if target_path.exists():  # damaged, or find() would have returned it
-            target_path.rename(self._aside() / "work" / f"damaged-{uuid.uuid4().hex[:8]}")
+        damaged = self._aside() / "work" / f"damaged-{uuid.uuid4().hex[:8]}"
+        if target_path.exists():  # or find() would have returned it
+            target_path.rename(damaged)
         folder.rename(target_path)
+        shutil.rmtree(damaged, ignore_errors=True)
         flush(target_path.parent)
 
     def _aside(self) -> Path:
@@ -224,17 +233,9 @@ def friendly_disk_errors(root: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full",
-            errno.EDQUOT: "the disk quota is used up",
-            errno.EFBIG: "a file grew past the limit set for this process",
-            errno.EACCES: "it is not writable",
-            errno.EROFS: "it is on a read-only file system",
-            errno.ENOTDIR: "a part of its path is a file",
-        }
-        if error.errno not in reasons:
+        if error.errno not in {**DISK_REASONS, **_PATH_REASONS}:
             raise
         raise UserError(
-            f"the store {root} cannot be written: {reasons[error.errno]}",
+            f"the store {root} cannot be written: {({**DISK_REASONS, **_PATH_REASONS})[error.errno]}",
             "Free some space or set PLUMBLINE_STORE to another folder; finished stages are kept.",
         ) from error

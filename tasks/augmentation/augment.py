@@ -39,13 +39,16 @@ _NOTE_EVERY = 1000  # rows between progress reports
 
 
 @stage
-def augment(corpus: Path, *, config: Augmentation, seed: int, out: Path, log: Log) -> Outcome:
+def augment(
+    corpus: Path, *, config: Augmentation, seed: int, out: Path, log: Log, wordnet: str = ""
+) -> Outcome:
     """Add made-up rows to the training split.
 
     Args:
         corpus: The cleaned folder.
         config: The `augment` section.
         seed: Seed of every choice.
+        wordnet: Digest of the files at `config.wordnet`; a part of the stage's key only.
         out: Receives `corpus.parquet`, the cleaned rows followed by the made-up ones with
             `origin` (original, synonym, counterfactual) and `parent`, and `examples.json`.
         log: Told of progress.

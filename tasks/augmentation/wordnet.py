@@ -11,6 +11,7 @@ parquet of an Open English WordNet with the columns synset, pos and members.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,19 @@ _ADVICE = (
     "Give augment.wordnet the folder that holds data.noun (from the package wordnet-base it is "
     "/usr/share/wordnet) or a parquet with the columns synset, pos and members."
 )
+
+
+def wordnet_digest(path: str | None) -> str:
+    """Digest of a WordNet's files, so that changed contents are a changed input; empty for none."""
+    if path is None:
+        return ""
+    folder = Path(path)
+    files = sorted(folder.glob("*")) if folder.is_dir() else [folder]
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def single_sense_synonyms(path: Path) -> dict[str, tuple[str, ...]]:

@@ -38,11 +38,14 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
         prefect_url=environment.prefect_ui,
         timings=tuple(facts.timings(night)),
     )
-    page = fill_header((folder / "page.html").read_text(), header)
-    path = environment.home.absolute() / "nights" / night.name / "page.html"
+    page = fill_header((folder / "page.html").read_text("utf-8"), header)
+    place = f"{night.started[:10]}-{night.name}-{night.run_id[:6]}"
+    path = environment.home.absolute() / "nights" / place / "page.html"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page)
+        aside = path.with_suffix(".part")
+        aside.write_text(page, "utf-8")
+        aside.replace(path)
     except OSError as error:
         raise UserError(f"the run page cannot be written to {path}: {error.strerror}") from error
     facts.log_file(night.run_id, path)

@@ -50,7 +50,13 @@ def standing(candidate: Record) -> Standing:
     champion = _champion()
     if champion is None:
         return Standing(opponent=None, champion_version=None)
-    digest = champion.tags[_DIGEST]
+    digest = champion.tags.get(_DIGEST)
+    if digest is None:
+        raise UserError(
+            f"version {champion.version} of {Environment().model_name} is champion, but no night "
+            "registered it",
+            "Point the alias `champion` at a version that has the tag plumbline.digest, or delete it.",
+        )
     if digest == candidate.digest:
         digest = champion.tags.get(_OPPONENT) or None
     held = _version_of(digest) if digest else None
@@ -93,9 +99,12 @@ def settle(night: Night, candidate: Record, decided: Record, held: Standing) -> 
     if found is None:
         found = _register(name, night, candidate, decided, held, promoted=promoted)
     current = _champion()
+    serving = current is not None and current.version == found.version
     if not promoted:
-        return f"version {found.version} of {name} is registered and was refused"
-    if current is None or current.version != found.version:
+        still = ", yet it is the champion that serves" if serving else ""
+        return f"version {found.version} of {name} is registered and was refused{still}"
+    if not serving:
+        _tag(name, found, decided, held, promoted=True)
         client().set_registered_model_alias(name, ALIAS, found.version)
     return f"version {found.version} of {name} is champion"
 
@@ -119,16 +128,25 @@ def _register(
             signature=_signature(),
             registered_model_name=name,
         )
+    made = client().get_model_version(name, info.registered_model_version)
+    _tag(name, made, decided, held, promoted=promoted)
+    client().set_model_version_tag(name, made.version, "plumbline.night", night.name)
+    # Last, since it is by this tag that a finished registration is known.
+    client().set_model_version_tag(name, made.version, _DIGEST, candidate.digest)
+    return made
+
+
+def _tag(
+    name: str, version_: ModelVersion, decided: Record, held: Standing, *, promoted: bool
+) -> None:
+    """Say on a version whom it was judged against, and how that ended."""
     tags = {
-        _DIGEST: candidate.digest,
         _OPPONENT: held.opponent or "",
         _VERDICT: "promoted" if promoted else "refused",
-        "plumbline.night": night.name,
         "plumbline.reason": decided.outcome.summary,
     }
     for tag, value in tags.items():
-        client().set_model_version_tag(name, info.registered_model_version, tag, value)
-    return client().get_model_version(name, info.registered_model_version)
+        client().set_model_version_tag(name, version_.version, tag, value)
 
 
 def _signature() -> Any:
@@ -149,7 +167,10 @@ def _champion() -> ModelVersion | None:
 
     try:
         return client().get_model_version_by_alias(Environment().model_name, ALIAS)
-    except MlflowException:
+    except MlflowException as error:
+        # No such model, or no such alias; anything else must not pass for "there is no champion".
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
         return None
 
 

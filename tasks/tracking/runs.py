@@ -116,9 +116,13 @@ def _code_tags() -> dict[str, str]:
     lock = ROOT / "requirements.lock"
     if lock.exists():
         tags["plumbline.lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    git = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
+    try:
+        git = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except OSError:  # no git on this machine
+        return tags
     if git.returncode == 0:
         tags["mlflow.source.git.commit"] = git.stdout.strip()
     return tags

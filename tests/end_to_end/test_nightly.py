@@ -145,7 +145,7 @@ def test_a_night_killed_while_pretraining_resumes_and_ends_with_the_same_bytes(
         line, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 300
-    while not list(home.glob("store/.aside/scratch/pretrain-*/*")):
+    while not list(home.glob("store/.aside/scratch/pretrain-*/step-*")):
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -119,7 +119,7 @@ def test_deploying_without_a_server_says_how_to_start_one(tmp_path: Path) -> Non
 def test_the_compose_file_runs_the_commands_that_run_natively_and_holds_no_secret() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services = compose["services"]
-    assert set(services) == {"postgres", "prefect", "mlflow", "worker-cpu", "worker-gpu"}
+    assert set(services) == {"postgres", "prefect", "mlflow", "deploy", "worker-cpu", "worker-gpu"}
     assert services["prefect"]["command"][1:5] == ["-m", "prefect", "server", "start"]
     assert services["mlflow"]["command"][1:4] == ["-m", "mlflow", "server"]
     assert services["worker-cpu"]["command"] == ["plumbline", "worker", "--pool", "cpu"]
