@@ -42,7 +42,11 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
         "prefect": (f"http://{HOST}:{prefect_port}", "/api/health"),
         "mlflow": (f"http://{HOST}:{mlflow_port}", "/health"),
     }
-    processes = {name: _start(command, logs / f"{name}.log") for name, command in commands.items()}
+    # The page in the browser must be told which port its API has.
+    more = {"PREFECT_SERVER_UI_API_URL": f"{addresses['prefect'][0]}/api"}
+    processes = {
+        name: _start(command, logs / f"{name}.log", more) for name, command in commands.items()
+    }
     note = environment.prefect_address_file
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -162,14 +166,14 @@ def _require_free(name: str, port: int) -> None:
             ) from error
 
 
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], log: Path, more: dict[str, str]) -> subprocess.Popen[bytes]:
     with log.open("wb") as handle:
         # A server that people look at keeps what the embedded one does without.
         environment = {
             name: value
             for name, value in os.environ.items()
             if name != "PREFECT_API_URL" and EMBEDDED.get(name) != value
-        }
+        } | more
         return subprocess.Popen(
             command,
             stdout=handle,

@@ -57,6 +57,8 @@ def test_both_uis_answer_on_loopback(ui: tuple[Path, str, str]) -> None:
     for address in ui[1:]:
         with urlopen(address, timeout=30) as page:
             assert b"<html" in page.read().lower()
+    with urlopen(f"{ui[1]}/ui-settings", timeout=30) as settings:
+        assert json.load(settings)["api_url"] == f"{ui[1]}/api"
 
 
 @pytest.mark.slow
