@@ -12,7 +12,9 @@ from flows.prepare import prepare
 from flows.train import train
 from tasks.configuration import Configuration
 from tasks.console import heading
+from tasks.stage import link_artifact
 from tasks.tracking import runs
+from tasks.tracking.facts import run_address
 
 
 @flow(name="nightly", persist_result=False)
@@ -33,6 +35,8 @@ def nightly(configuration: Configuration = Configuration()) -> Path:
         prepared = prepare(configuration, night)
         trained = train(configuration, night, prepared)
         page = assess(configuration, night, prepared, trained)
+        link_artifact("run-page", page.as_uri(), "The run page")
+        link_artifact("night-in-mlflow", run_address(night.run_id), "The night in MLflow")
         succeeded = True
     finally:
         runs.close_night(night, succeeded=succeeded)
