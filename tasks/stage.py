@@ -18,6 +18,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ from tasks.errors import Refused, StageFailed, UserError
 from tasks.log import Log
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
-from tasks.store import DISK_REASONS, Store
+from tasks.store import Store, disk_errno
 from tasks.tracking import facts, runs
 from tasks.version import code_version
 
@@ -142,8 +143,8 @@ class Stage:
             except UserError:
                 raise
             except Exception as error:
-                if isinstance(error, OSError) and error.errno in DISK_REASONS:
-                    raise
+                if (number := disk_errno(error)) is not None:
+                    raise OSError(number, os.strerror(number)) from error
                 raise StageFailed(title, error, _save_traceback(title, given)) from error
             return store.commit(folder, self.name, key, outcome, time.perf_counter() - started)
 

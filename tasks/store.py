@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -225,6 +226,18 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def disk_errno(error: Exception) -> int | None:
+    """The number of an error that a full or read-only disk gives, or None for any other.
+
+    Libraries written in Rust (Polars, safetensors) raise classes of their own and put the number
+    into the message.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if found := re.search(r"\(os error (\d+)\)", str(error)):
+        number = int(found[1])
+    return number if number in DISK_REASONS else None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 from tasks.errors import UserError
 from tasks.settings import Environment
@@ -26,6 +27,9 @@ def _client_for(uri: str) -> MlflowClient:
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
+        if uri.startswith("http"):
+            # Asked once, since MLflow's own client would retry for minutes before it says no.
+            urlopen(f"{uri}/health", timeout=10).close()
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
