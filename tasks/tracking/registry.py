@@ -159,7 +159,8 @@ def _signature() -> Any:
         ColSpec(DataType.double, "confidence"),
         ColSpec(Map(DataType.double), "probabilities"),
     ]
-    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(answer))
+    # Unnamed, so that a list of texts is taken as well as a table of one column.
+    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(answer))
 
 
 def _champion() -> ModelVersion | None:
