@@ -57,12 +57,14 @@ def correct(corpus: Path, audited: Path, *, config: Fairness, out: Path, log: Lo
         why = "correction is turned off"
     elif not columns:
         why = "no two groups are large enough to compare, or nothing is labelled"
-    weighted = rows.with_columns(weight=pl.lit(1.0) if why else _weights(columns, config.min_group))
+    judged = [s for s in summaries if s["group"] in columns]
+    weighted, tables = _weighed(rows, judged, None if why else columns, config.min_group)
+    changed = _metrics(weighted["weight"], tables)
+    if not why and changed["gap_after"] > changed["gap_before"]:
+        # Many small crossed groups are pooled, and the pool's weights may suit none of them.
+        why = f"reweighting would widen the label gap to {changed['gap_after']:.3f}, so it is not used"
+        weighted, tables = _weighed(rows, judged, None, config.min_group)
     weighted.select("row_id", "weight").sort("row_id").write_parquet(out / "weights.parquet")
-
-    tables = [
-        _before_and_after(weighted, s, config.min_group) for s in summaries if s["group"] in columns
-    ]
     report: dict[str, Any] = {"correction": config.correction, "groups": tables}
     metrics = _metrics(weighted["weight"], tables)
     report |= metrics | ({"skipped": why} if why else {})
@@ -71,6 +73,15 @@ def correct(corpus: Path, audited: Path, *, config: Fairness, out: Path, log: Lo
         return Outcome(summary=why, metrics=metrics, skipped=why, artifacts=("correct.json",))
     summary = f"label gap {metrics['gap_before']:.3f} -> {metrics['gap_after']:.3f} by reweighting"
     return Outcome(summary=summary, metrics=metrics, artifacts=("correct.json",))
+
+
+def _weighed(
+    rows: pl.DataFrame, judged: list[dict[str, Any]], columns: list[str] | None, min_group: int
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The rows with their weights (1 without columns), and every judged column's rates by them."""
+    weight = pl.lit(1.0) if columns is None else _weights(columns, min_group)
+    weighted = rows.with_columns(weight=weight)
+    return weighted, [_before_and_after(weighted, summary, min_group) for summary in judged]
 
 
 def _weights(columns: list[str], min_group: int) -> pl.Expr:
