@@ -30,7 +30,9 @@ def log_stage(
     if mark in client().get_run(run_id).data.tags:
         return
     now = int(time.time() * 1000)
-    metrics = {f"{title}.{name}": value for name, value in record.outcome.metrics.items()}
+    points = _curve(folder)
+    drawn = {name for point in points for name in point.metrics}  # these end in their own figure
+    metrics = {f"{title}.{n}": v for n, v in record.outcome.metrics.items() if n not in drawn}
     metrics[f"{title}.seconds"] = seconds
     rows = record.outcome.rows
     if rows is not None:
@@ -38,9 +40,7 @@ def log_stage(
             f"{title}.rows_{name}": float(count) for name, count in rows.model_dump().items()
         }
     _log_metrics(run_id, metrics, now)
-    if (folder / CURVE).exists():
-        lines = (folder / CURVE).read_text().splitlines()
-        log_curve(run_id, title, [Point.model_validate_json(line) for line in lines])
+    log_curve(run_id, title, points)
     for name in record.outcome.artifacts:
         path = folder / name
         if path.is_dir():
@@ -52,6 +52,12 @@ def log_stage(
         _log_dataset(run_id, title, record, folder / record.outcome.dataset)
     how = "reused" if reused else "computed"
     client().set_tag(run_id, mark, f"{time.time():.3f} {how} {seconds:.3f}")
+
+
+def _curve(folder: Path) -> list[Point]:
+    path = folder / CURVE
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Point.model_validate_json(line) for line in lines]
 
 
 def log_curve(run_id: str, title: str, points: Sequence[Point]) -> None:
