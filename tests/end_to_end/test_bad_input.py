@@ -113,7 +113,7 @@ def test_bad_input_is_one_clear_error(server: tuple[Path, str], tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_rows_that_are_few_or_alike_or_unlabelled_still_go_through(
+def test_rows_without_labels_go_through_and_too_few_are_refused_by_their_number(
     server: tuple[Path, str], tmp_path: Path
 ) -> None:
     home, api = server
@@ -126,7 +126,8 @@ def test_rows_that_are_few_or_alike_or_unlabelled_still_go_through(
     alike = jsonl(tmp_path / "alike.jsonl", ROWS[:1] * 50)
     for file in (single, alike):
         ran = run(home, "prepare", f"source.location={file}", PREFECT_API_URL=api)
-        assert ran.status in (0, 2, 3), ran.err
+        assert ran.status == 3, ran.err
+        assert "the number of rows must be between 20 and 100,000,000: found 1." in ran.err
         assert "Traceback" not in ran.err
 
 
