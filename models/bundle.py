@@ -21,12 +21,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from models import devices, inference, weights
-from models.batching import batches, pad
-from models.configuration import EncoderConfig
-from models.encoder import MaskedLanguageModel, build
-from models.heads import Classifier, build_classifier
-from models.reader import Reader
+from models import inference
+from models.network import weights
+from models.training import devices
+from models.text.batching import batches, pad
+from models.network.configuration import EncoderConfig
+from models.network.encoder import MaskedLanguageModel, build
+from models.network.heads import Classifier, build_classifier
+from models.text.reader import Reader
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.encoder import MaskedLanguageModel
-from models.heads import Classifier
+from models.network.encoder import MaskedLanguageModel
+from models.network.heads import Classifier
 
 _ROWS = [tf.TensorSpec((None, None), tf.int32)] * 3
 _WHICH = tf.TensorSpec((None, 2), tf.int32)

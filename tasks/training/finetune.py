@@ -22,10 +22,10 @@ from tasks.records import Outcome, Point
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from models.encoder import MaskedLanguageModel
-    from models.finetuner import LabelledRows, Trained
-    from models.heads import Classifier
-    from models.reader import Reader
+    from models.network.encoder import MaskedLanguageModel
+    from models.training.finetuner import LabelledRows, Trained
+    from models.network.heads import Classifier
+    from models.text.reader import Reader
 
 MOST_CLASSES = 200
 _MOST_VALIDATION_ROWS = 2000
@@ -112,8 +112,9 @@ def _classes(rows: pl.DataFrame) -> list[str]:
 
 
 def _load_pretrained(folder: Path) -> MaskedLanguageModel:
-    from models import devices, weights
-    from models.encoder import EncoderConfig, build
+    from models.network import weights
+    from models.training import devices
+    from models.network.encoder import EncoderConfig, build
 
     devices.prepare()
     masked = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
@@ -130,9 +131,9 @@ def _train(
     seed: int,
     curve: _Curve,
 ) -> tuple[Classifier, Trained]:
-    from models.finetuner import plan, train
-    from models.heads import build_classifier, start_from
-    from models.reader import Reader
+    from models.training.finetuner import plan, train
+    from models.network.heads import build_classifier, start_from
+    from models.text.reader import Reader
 
     reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)
@@ -165,7 +166,7 @@ def _train(
 
 def _rows(reader: Reader, rows: pl.DataFrame, classes: list[str]) -> LabelledRows:
     """Tokenise the rows; their weights are brought to mean 1."""
-    from models.finetuner import LabelledRows
+    from models.training.finetuner import LabelledRows
 
     index = {name: i for i, name in enumerate(classes)}
     weights = rows["weight"].to_numpy()

@@ -26,7 +26,7 @@ def pack(tokenized: Path, *, config: Tokenization, out: Path, log: Log) -> Outco
             int32 (N, L), and `packing.json`.
         log: Told which split is packed.
     """
-    from models import packing
+    from models.text import packing
 
     begin, end = SPECIALS.index("[CLS]"), SPECIALS.index("[SEP]")
     stats: dict[str, dict[str, float]] = {}

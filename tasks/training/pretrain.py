@@ -17,7 +17,7 @@ from tasks.records import Outcome, Point
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from models.trainer import Plan, Trainer
+    from models.training.trainer import Plan, Trainer
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -47,8 +47,8 @@ def pretrain(
     Raises:
         UserError: There are no training rows, or the loss diverged.
     """
-    from models.data import Rows
-    from models.loop import Diverged, train
+    from models.text.rows import Rows
+    from models.training.loop import Diverged, train
 
     training, held_out = Rows.open(packed, "train"), Rows.open(packed, "validation")
     if not len(training):
@@ -76,9 +76,9 @@ def pretrain(
 
 def _trainer(config: Pretraining, vocabulary: int, length: int, seed: int) -> Trainer:
     """A fresh model and its training, in the precision that suits this machine."""
-    from models import devices
-    from models.encoder import EncoderConfig, build
-    from models.trainer import Trainer
+    from models.training import devices
+    from models.network.encoder import EncoderConfig, build
+    from models.training.trainer import Trainer
 
     devices.prepare()
     plan = _plan(config, length, seed)
@@ -109,7 +109,7 @@ class _Reporter:
 
 
 def _plan(config: Pretraining, length: int, seed: int) -> Plan:
-    from models.trainer import Plan
+    from models.training.trainer import Plan
 
     return Plan(
         steps=max(1, round(config.tokens / config.batch_tokens)),
@@ -127,7 +127,7 @@ def _plan(config: Pretraining, length: int, seed: int) -> Plan:
 
 def _write(out: Path, trainer: Trainer, tokenized: Path, points: list[Point]) -> None:
     """Write the encoder bundle; nothing in it tells when or how fast it was made."""
-    from models import weights
+    from models.network import weights
 
     model, plan = trainer.model, trainer.plan
     folder = out / "model"

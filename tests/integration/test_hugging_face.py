@@ -10,8 +10,8 @@ import torch
 import numpy as np
 from transformers import ModernBertConfig, ModernBertForMaskedLM
 
-from models import weights
-from models.encoder import EncoderConfig, build
+from models.network import weights
+from models.network.encoder import EncoderConfig, build
 
 shape = EncoderConfig(vocabulary=50, layers=4, width=32, heads=4, local_window=4)
 model = build(shape, seed=3)

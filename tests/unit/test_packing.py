@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from models.packing import pack
+from models.text.packing import pack
 
 BEGIN, END = 2, 3
 

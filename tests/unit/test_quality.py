@@ -10,9 +10,9 @@ from sklearn.metrics import f1_score
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from models.bundle import save_bundle
-from models.configuration import EncoderConfig
-from models.encoder import build
-from models.heads import build_classifier
+from models.network.configuration import EncoderConfig
+from models.network.encoder import build
+from models.network.heads import build_classifier
 from tasks.configuration import Evaluation
 from tasks.evaluation.quality import MASK_SHARE, hidden_words, macro_f1, quality
 from tasks.log import Log

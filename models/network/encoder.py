@@ -15,8 +15,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from models.configuration import EncoderConfig
-from models.layers import PACKAGE, Block, attention_bias, deviation, norm, normal, rotary
+from models.network.configuration import EncoderConfig
+from models.network.layers import PACKAGE, Block, attention_bias, deviation, norm, normal, rotary
 
 __all__ = ["Encoder", "EncoderConfig", "MaskedLanguageModel", "build"]
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.configuration import EncoderConfig
+from models.network.configuration import EncoderConfig
 
 PACKAGE = "plumbline"
 _FAR = -1e9  # added to a masked score; finite, so that a row of padding stays free of NaN

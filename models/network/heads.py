@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from models.configuration import EncoderConfig
-from models.encoder import Encoder, MaskedLanguageModel
-from models.layers import PACKAGE
+from models.network.configuration import EncoderConfig
+from models.network.encoder import Encoder, MaskedLanguageModel
+from models.network.layers import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models import checkpoints
-from models.data import Rows, rows_of_step
-from models.trainer import Trainer
+from models.training import checkpoints
+from models.text.rows import Order, Rows
+from models.training.trainer import Trainer
 
 _FETCH = 10  # steps between two looks at the losses; each look waits for the device
 _POINTS = 200  # of a long run's curve, roughly
@@ -89,8 +89,9 @@ def train(
     judge_every = point_every * max(1, round(plan.steps / _JUDGEMENTS / point_every))
     started = saved = time.monotonic()
     waiting: list[tf.Tensor] = []
+    order = Order(len(training), plan.seed)
     for step in range(first, plan.steps):
-        rows = rows_of_step(step, plan.rows, len(training), plan.seed)
+        rows = order.at(step * plan.rows, plan.rows)
         waiting.append(trainer.step(training.take(rows), step))
         done = step + 1
         if done % _FETCH and done < plan.steps:

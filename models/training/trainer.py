@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models import weights
-from models.adversary import fast_gradient, perturbed_rows
-from models.data import Batch, Rows
-from models.encoder import MaskedLanguageModel
-from models.masking import MaskedBatch, mask
+from models.network import weights
+from models.training.adversary import fast_gradient, perturbed_rows
+from models.text.rows import Batch, Rows
+from models.network.encoder import MaskedLanguageModel
+from models.text.masking import MaskedBatch, mask
 
 _HELD_OUT = 1 << 30  # steps from here on belong to held-out masks, which no training step draws
 
@@ -106,13 +106,13 @@ class Trainer:
         """Train on one batch.
 
         Args:
-            batch: Tokens, segments, positions, each int32 (rows, L).
+            batch: (rows, L).
             step: From 0; decides the masks.
 
         Returns:
             float32 (2,): clean and adversarial loss (nats a token); the latter 0 without adversary.
         """
-        return self._step(*batch, np.int32(step))
+        return self._step(*batch[:3], np.int32(step))
 
     def learning_rate(self, step: int) -> float:
         """The rate that a step is made with."""
@@ -123,7 +123,7 @@ class Trainer:
         sums = np.zeros(2)
         for number, start in enumerate(range(0, len(rows), self.plan.rows)):
             batch = rows.padded(start, self.plan.rows)
-            sums += self._held_out(*batch, np.int32(_HELD_OUT + number)).numpy()
+            sums += self._held_out(*batch[:3], np.int32(_HELD_OUT + number)).numpy()
         return float(sums[0] / sums[1]) if sums[1] else float("nan")
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:

@@ -1,0 +1,1 @@
+"""What is trained: encoder, heads, their shapes and their weights on disk."""

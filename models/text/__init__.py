@@ -1,0 +1,1 @@
+"""What is read: token ids, packed rows, masks."""

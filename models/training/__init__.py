@@ -1,0 +1,1 @@
+"""How it is trained: the compiled step, the loop, checkpoints, fine-tuning."""
