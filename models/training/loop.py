@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.training import checkpoints
 from models.text.rows import Order, Rows
+from models.training import checkpoints
 from models.training.trainer import Trainer
 
 _FETCH = 10  # steps between two looks at the losses; each look waits for the device

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.network import weights
-from models.training.adversary import fast_gradient, perturbed_rows
-from models.text.rows import Batch, Rows
 from models.network.encoder import MaskedLanguageModel
 from models.text.masking import MaskedBatch, mask
+from models.text.rows import Batch, Rows
+from models.training.adversary import fast_gradient, perturbed_rows
 
 _HELD_OUT = 1 << 30  # steps from here on belong to held-out masks, which no training step draws
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.training.adversary import fast_gradient, perturbed_rows
 from models.text.masking import MASK, SPECIALS, mask, slots_per_row
+from models.training.adversary import fast_gradient, perturbed_rows
 
 VOCABULARY = 1000
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.network.encoder import EncoderConfig, build
+from models.text.rows import Order, Rows
 from models.training import checkpoints, devices
 from models.training.adversary import fast_gradient
-from models.text.rows import Order, Rows
-from models.network.encoder import EncoderConfig, build
 from models.training.loop import Diverged, train
 from models.training.trainer import Plan, Trainer, Trapezoid, cross_entropy
 
