@@ -35,9 +35,7 @@ class Order:
         self._parts = [_WHOLE]
 
     @classmethod
-    def mixed(
-        cls, ranges: Sequence[tuple[int, int]], shares: Sequence[float], seed: int
-    ) -> Order:
+    def mixed(cls, ranges: Sequence[tuple[int, int]], shares: Sequence[float], seed: int) -> Order:
         """Several ranges, each with its own epochs, presented by stated shares.
 
         Args:

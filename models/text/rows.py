@@ -117,9 +117,7 @@ class Rows:
         count = min(most, len(self))
         which = np.linspace(0, max(len(self) - 1, 0), count).astype(np.int64)
         first = None if self.first is None else self.first[which]
-        return replace(
-            self, tokens=self.tokens[which], segments=self.segments[which], first=first
-        )
+        return replace(self, tokens=self.tokens[which], segments=self.segments[which], first=first)
 
 
 def open_order(folder: Path, split: str, seed: int) -> Order:

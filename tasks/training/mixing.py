@@ -85,7 +85,7 @@ def _codes(path: Path, names: list[str]) -> NDArray[np.int32]:
         code = pl.col("source").replace_strict(
             names, list(range(2, len(names) + 2)), default=0, return_dtype=pl.Int32
         )
-        code = pl.when("replayed").then(1).otherwise(code)
+        code = pl.when("replayed").then(1).otherwise(code.fill_null(0))
         found.append(batch.select(code.cast(pl.Int32).alias("code"))["code"].to_numpy())
     return np.concatenate(found)
 

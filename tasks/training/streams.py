@@ -81,7 +81,9 @@ def training_sample(path: Path, most: int, seed: int) -> Sample:
     rng = np.random.default_rng(seed)
     parts = [pl.Series("text", [], dtype=pl.String)]
     for batch in _training(path):
-        parts.append(batch if share >= 1 else batch.filter(pl.Series(rng.random(len(batch)) < share)))
+        parts.append(
+            batch if share >= 1 else batch.filter(pl.Series(rng.random(len(batch)) < share))
+        )
     return Sample(pl.concat(parts), characters, rows)
 
 
@@ -131,7 +133,10 @@ class SplitWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         for file in self._files:
             file.close()
