@@ -8,11 +8,12 @@ from flows.prepare import prepare
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.records import Night, Record
-from tasks.tracking import history, runs
+from tasks.tracking import history, registry, runs
 from tasks.training.finetune import finetune
 from tasks.training.pack import pack
 from tasks.training.pretrain import pretrain
 from tasks.training.replay import replay
+from tasks.training.start import start, start_digest
 from tasks.training.tokenize import tokenize
 
 
@@ -34,14 +35,28 @@ def train(
         prepared = prepared or prepare(configuration, night)
         size = f"{c.pretrain.layers} layers x {c.pretrain.width}"
         heading("train", f"{size}, {c.pretrain.tokens:,} tokens")
+        begun = _start(c, prepared)
         replayed = _replayed(c, prepared)
-        tokenized = tokenize(prepared["augment"], replayed, config=c.tokenize, seed=c.seed)
+        tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
         packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
-        pretrained = pretrain(packed, tokenized, config=c.pretrain, seed=c.seed)
+        pretrained = pretrain(packed, tokenized, begun, config=c.pretrain, seed=c.seed)
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
-    return {"tokenize": tokenized, "pack": packed, "pretrain": pretrained, "finetune": finetuned}
+    trained = {"start": begun} if begun else {}
+    trained |= {"tokenize": tokenized, "pack": packed}
+    return trained | {"pretrain": pretrained, "finetune": finetuned}
+
+
+def _start(c: Configuration, prepared: dict[str, Record]) -> Record | None:
+    """The model to go on from, if not from scratch."""
+    place, revision = c.pretrain.start, c.pretrain.revision
+    if place == "scratch":
+        return None
+    if place == "champion":
+        digest = registry.to_start_from(prepared["augment"])
+        return registry.champion(digest=digest, title="start") if digest else None
+    return start(location=place, revision=revision, content=start_digest(place, revision))
 
 
 def _replayed(c: Configuration, prepared: dict[str, Record]) -> Record | None:
