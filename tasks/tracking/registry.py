@@ -74,9 +74,9 @@ def to_start_from(corpus: Record) -> str | None:
     champion = _champion()
     if champion is None:
         return None
-    if champion.tags.get(_CORPUS) == corpus.digest:
-        return champion.tags.get(_START) or None
-    return champion.tags.get(_DIGEST)
+    repeated = champion.tags.get(_CORPUS) == corpus.digest
+    digest: str = champion.tags.get(_START if repeated else _DIGEST, "")
+    return digest or None
 
 
 @stage
