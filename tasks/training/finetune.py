@@ -18,18 +18,18 @@ import polars as pl
 from tasks.configuration import Finetuning
 from tasks.errors import UserError
 from tasks.log import CURVE, Log
-from tasks.records import Outcome, Point
+from tasks.records import Outcome
 from tasks.stage import stage
+from tasks.training.heads import JSON, Curve, load_pretrained, recipe
 
 if TYPE_CHECKING:
     from models.network.encoder import MaskedLanguageModel
-    from models.training.finetuner import LabelledRows, Trained
     from models.network.heads import Classifier
     from models.text.reader import Reader
+    from models.training.finetuner import LabelledRows, Trained
 
 MOST_CLASSES = 200
 _MOST_VALIDATION_ROWS = 2000
-_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
 @stage
@@ -64,20 +64,20 @@ def finetune(
 
     rows = _labelled(corpus, corrected)
     classes = _classes(rows)
-    masked = _load_pretrained(pretrained / "model")
+    masked = load_pretrained(pretrained / "model")
     tokenizer = pretrained / "model" / "tokenizer.json"
     if len(classes) < 2:
         why = f"all labelled rows say {classes[0]!r}" if classes else "the data has no labels"
         save_bundle(out, masked, None, tokenizer, [], config.max_tokens)
         (out / CURVE).write_bytes(b"")
-        (out / "training.json").write_bytes(orjson.dumps({"skipped": why}, option=_JSON))
+        (out / "training.json").write_bytes(orjson.dumps({"skipped": why}, option=JSON))
         return Outcome(summary=f"no head: {why}", skipped=why)
-    curve = _Curve(log)
+    curve = Curve(log)
     classifier, trained = _train(masked, tokenizer, rows, classes, config, seed, curve)
     save_bundle(out, masked, classifier, tokenizer, classes, config.max_tokens)
     curve.write(out / CURVE)
     found = _training(trained, rows, classes)
-    (out / "training.json").write_bytes(orjson.dumps(found, option=_JSON))
+    (out / "training.json").write_bytes(orjson.dumps(found, option=JSON))
     return _outcome(trained, rows, classes)
 
 
@@ -111,17 +111,6 @@ def _classes(rows: pl.DataFrame) -> list[str]:
         return sorted(classes)
 
 
-def _load_pretrained(folder: Path) -> MaskedLanguageModel:
-    from models.network import weights
-    from models.training import devices
-    from models.network.encoder import EncoderConfig, build
-
-    devices.prepare()
-    masked = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
-    weights.load(masked, folder / "encoder.safetensors")
-    return masked
-
-
 def _train(
     masked: MaskedLanguageModel,
     tokenizer: Path,
@@ -129,11 +118,12 @@ def _train(
     classes: list[str],
     config: Finetuning,
     seed: int,
-    curve: _Curve,
+    curve: Curve,
 ) -> tuple[Classifier, Trained]:
-    from models.training.finetuner import plan, train
     from models.network.heads import build_classifier, start_from
     from models.text.reader import Reader
+    from models.training import devices
+    from models.training.finetuner import plan, train
 
     reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)
@@ -150,15 +140,15 @@ def _train(
         seed=seed,
     )
     curve.total = sum(len(epoch) for epoch in epochs)
-    classifier = build_classifier(masked.config, len(classes), seed=seed)
+    policy = devices.dtype_policy("auto", masked.config.width)
+    classifier = build_classifier(masked.config, len(classes), seed=seed, precision=policy)
     start_from(classifier, masked)
     trained = train(
         classifier,
         training,
         _rows(reader, held, classes),
         epochs,
-        learning_rate=config.learning_rate,
-        longest=config.max_tokens,
+        recipe(config),
         report=curve,
     )
     return classifier, trained
@@ -175,24 +165,6 @@ def _rows(reader: Reader, rows: pl.DataFrame, classes: list[str]) -> LabelledRow
         np.array([index[label] for label in rows["label"]], np.int32),
         (weights / weights.mean()).astype(np.float32) if len(weights) else np.zeros(0, np.float32),
     )
-
-
-class _Curve:
-    """Collects what the training reports and passes it on."""
-
-    def __init__(self, log: Log) -> None:
-        self.total = 0
-        self._log = log
-        self._points: list[Point] = []
-
-    def __call__(self, step: int, metrics: dict[str, float]) -> None:
-        self._points.append(Point(step=step, metrics=metrics))
-        note = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.items())
-        self._log.progress(step, self.total, note)
-        self._log.curve(self._points[-1:])
-
-    def write(self, path: Path) -> None:
-        path.write_text("".join(point.model_dump_json() + "\n" for point in self._points))
 
 
 def _training(trained: Trained, rows: pl.DataFrame, classes: list[str]) -> dict[str, Any]:
