@@ -1,4 +1,4 @@
-"""From training corpus to candidate model: tokenize, pack, pretrain, finetune."""
+"""From training corpus to candidate model: tokenize, pack, pretrain, finetune, and other heads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from tasks.console import heading
 from tasks.records import Night, Record
 from tasks.tracking import runs
 from tasks.training.finetune import finetune
+from tasks.training.labelled_files import content_digest
 from tasks.training.pack import pack
+from tasks.training.pairs import pairs
 from tasks.training.pretrain import pretrain
+from tasks.training.tagging import tag
 from tasks.training.tokenize import tokenize
 
 
@@ -22,6 +25,8 @@ def train(
     prepared: dict[str, Record] | None = None,
 ) -> dict[str, Record]:
     """Pretrain the encoder adversarially and fine-tune the classifier.
+
+    A tagger of words and a classifier of pairs are trained too, where files for them are named.
 
     Args:
         configuration: Everything the run is told.
@@ -39,4 +44,14 @@ def train(
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
-    return {"tokenize": tokenized, "pack": packed, "pretrain": pretrained, "finetune": finetuned}
+        heads = {}
+        if c.tag.train:
+            content = content_digest(c.tag)
+            heads["tag"] = tag(pretrained, config=c.tag, seed=c.seed, content=content)
+        if c.pairs.train:
+            content = content_digest(c.pairs)
+            heads["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
+    return {
+        "tokenize": tokenized, "pack": packed, "pretrain": pretrained, "finetune": finetuned,
+        **heads,
+    }  # fmt: skip

@@ -20,7 +20,7 @@ from tasks.errors import UserError
 from tasks.log import CURVE, Log
 from tasks.records import Outcome
 from tasks.stage import stage
-from tasks.training.heads import JSON, Curve, load_pretrained, recipe
+from tasks.training.heads import JSON, Curve, fit, load_pretrained
 
 if TYPE_CHECKING:
     from models.network.encoder import MaskedLanguageModel
@@ -123,7 +123,6 @@ def _train(
     from models.network.heads import build_classifier, start_from
     from models.text.reader import Reader
     from models.training import devices
-    from models.training.finetuner import plan, train
 
     reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)
@@ -131,25 +130,11 @@ def _train(
     if len(held) > _MOST_VALIDATION_ROWS:
         drawn = np.random.default_rng(seed).permutation(len(held))[:_MOST_VALIDATION_ROWS]
         held = held.filter(pl.Series(np.isin(np.arange(len(held)), drawn)))
-    epochs = plan(
-        [len(row) for row in training.rows],
-        batch=config.batch,
-        epochs=config.epochs,
-        longest=config.max_tokens,
-        budget=config.tokens,
-        seed=seed,
-    )
-    curve.total = sum(len(epoch) for epoch in epochs)
     policy = devices.dtype_policy("auto", masked.config.width)
     classifier = build_classifier(masked.config, len(classes), seed=seed, precision=policy)
     start_from(classifier, masked)
-    trained = train(
-        classifier,
-        training,
-        _rows(reader, held, classes),
-        epochs,
-        recipe(config),
-        report=curve,
+    trained = fit(
+        classifier, training, _rows(reader, held, classes), config, seed=seed, curve=curve
     )
     return classifier, trained
 

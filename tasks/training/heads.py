@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from tasks.records import Point
 if TYPE_CHECKING:
     from models.network.encoder import MaskedLanguageModel
     from models.network.heads import Head
-    from models.training.finetuner import Recipe
+    from models.training.examples import LabelledRows
+    from models.training.finetuner import Recipe, Score, Trained
 
 JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -55,6 +57,51 @@ def recipe(config: Headed) -> Recipe:
         balanced=config.class_weights == "balanced",
         frozen=config.frozen,
     )
+
+
+def fit(
+    head: Head,
+    training: LabelledRows,
+    validation: LabelledRows,
+    config: Headed,
+    *,
+    seed: int,
+    curve: Curve,
+    score: Score | None = None,
+) -> Trained:
+    """Plan and train as a section says.
+
+    Args:
+        head: Trained in place; its encoder already holds what it starts from.
+        training: What it learns from.
+        validation: Decides which epoch is kept; may be empty.
+        config: The section.
+        seed: Seed of the order of the rows.
+        curve: Told the losses.
+        score: Decides in the place of the validation loss.
+    """
+    from models.training.finetuner import plan, train
+
+    epochs = plan(
+        [len(row) for row in training.rows],
+        batch=config.batch,
+        epochs=config.epochs,
+        longest=config.max_tokens,
+        budget=config.tokens,
+        seed=seed,
+    )
+    curve.total = sum(len(epoch) for epoch in epochs)
+    return train(head, training, validation, epochs, recipe(config), report=curve, score=score)
+
+
+def trained_numbers(trained: Trained) -> dict[str, float]:
+    """What a training came to, without what is not known."""
+    found = {
+        "steps": trained.steps, "tokens": trained.tokens, "epoch_kept": trained.epoch,
+        "validation_loss": trained.loss, "validation_accuracy": trained.accuracy,
+        "validation_score": trained.score,
+    }  # fmt: skip
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
 def load_pretrained(folder: Path) -> MaskedLanguageModel:
