@@ -7,7 +7,7 @@ one section recomputes only the stages that read it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -239,16 +239,22 @@ class Labelled(Headed):
         1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"
     )
 
+    section: ClassVar[str] = ""
+
     @model_validator(mode="after")
     def _no_conflicts(self) -> Labelled:
         if not self.train and (self.validation or self.test):
-            raise ValueError("validation and test files are given, but no train file")
+            raise ValueError(
+                f"{self.section}.validation or {self.section}.test is given, but not "
+                f"{self.section}.train, without which nothing is trained"
+            )
         return self
 
 
 class Tagging(Labelled):
     """Named entities, or another tag for each word: CoNLL columns or parquet of tokens and tags."""
 
+    section: ClassVar[str] = "tag"
     epochs: int = Field(10, ge=1, le=100, description="Passes over the labelled rows")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak of the schedule")
     entities: bool = Field(
@@ -259,6 +265,7 @@ class Tagging(Labelled):
 class Pairs(Labelled):
     """Classes of sentence pairs, such as paraphrase or entailment: parquet, CSV or JSONL."""
 
+    section: ClassVar[str] = "pairs"
     first: str = Field("first", min_length=1, description="Column of the first sentence")
     second: str = Field("second", min_length=1, description="Column of the second sentence")
     label: str = Field("label", min_length=1, description="Column of the class")
@@ -353,9 +360,11 @@ class Configuration(Section):
             )
         if self.pretrain.tokens < self.pretrain.batch_tokens:
             raise ValueError("pretrain.tokens is less than one step of pretrain.batch_tokens")
-        if self.finetune.max_tokens > self.tokenize.sequence_length * 8:
-            raise ValueError(
-                f"finetune.max_tokens ({self.finetune.max_tokens}) is over eight times "
-                f"tokenize.sequence_length ({self.tokenize.sequence_length}), beyond what is pretrained"
-            )
+        for name in ("finetune", "tag", "pairs"):
+            longest = getattr(self, name).max_tokens
+            if longest > self.tokenize.sequence_length * 8:
+                raise ValueError(
+                    f"{name}.max_tokens ({longest}) is over eight times tokenize.sequence_length "
+                    f"({self.tokenize.sequence_length}), beyond what is pretrained"
+                )
         return self

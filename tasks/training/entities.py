@@ -6,7 +6,8 @@ CoNLL shared tasks (Tjong Kim Sang & De Meulder 2003, https://aclanthology.org/W
 The schemes differ in how a span is marked: IO (`I-X`, or `X` alone), IOB1 (`B-` only where a span
 follows another of its type), IOB2 (`B-` at each beginning), BIOES and BILOU (the last word and
 spans of one word are marked too). One rule reads them all: a word begins a span if it says so, or
-if it cannot go on with the one before.
+if it cannot go on with the one before. IO cannot tell two neighbours of one type apart; they are
+one span.
 """
 
 from __future__ import annotations
