@@ -1,4 +1,4 @@
-"""From training corpus to candidate model: tokenize, pack, pretrain, finetune."""
+"""From training corpus to candidate model: tokenize, pack, pretrain, finetune, and other heads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from tasks.console import heading
 from tasks.records import Night, Record
 from tasks.tracking import history, registry, runs
 from tasks.training.finetune import finetune
+from tasks.training.labelled_files import content_digest
 from tasks.training.pack import pack
+from tasks.training.pairs import pairs
 from tasks.training.pretrain import pretrain
 from tasks.training.replay import replay
 from tasks.training.start import start, start_digest
+from tasks.training.tagging import tag
 from tasks.training.tokenize import tokenize
 
 
@@ -24,6 +27,8 @@ def train(
     prepared: dict[str, Record] | None = None,
 ) -> dict[str, Record]:
     """Pretrain the encoder adversarially and fine-tune the classifier.
+
+    A tagger of words and a classifier of pairs are trained too, where files for them are named.
 
     Args:
         configuration: Everything the run is told.
@@ -43,9 +48,16 @@ def train(
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
+        heads = {}
+        if c.tag.train:
+            content = content_digest(c.tag)
+            heads["tag"] = tag(pretrained, config=c.tag, seed=c.seed, content=content)
+        if c.pairs.train:
+            content = content_digest(c.pairs)
+            heads["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
     trained = {"start": begun} if begun else {}
     trained |= {"tokenize": tokenized, "pack": packed}
-    return trained | {"pretrain": pretrained, "finetune": finetuned}
+    return trained | {"pretrain": pretrained, "finetune": finetuned, **heads}
 
 
 def _start(c: Configuration, prepared: dict[str, Record]) -> Record | None:

@@ -7,7 +7,7 @@ one section recomputes only the stages that read it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -284,8 +284,8 @@ class Pretraining(Section):
         return self
 
 
-class Finetuning(Section):
-    """The classification head."""
+class Headed(Section):
+    """How a head is trained on the pretrained encoder; base of the three sections that do."""
 
     epochs: int = Field(6, ge=1, le=100, description="Passes over the labelled rows")
     batch: int = Field(16, ge=1, le=4096, description="Rows per step")
@@ -294,6 +294,64 @@ class Finetuning(Section):
     tokens: int = Field(
         1_500_000, ge=1000, description="Ends the last epoch early (token presentations)"
     )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Learning rate of a layer, as a share of that of the one above"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="`balanced` gives every class the same say in the loss"
+    )
+    frozen: bool = Field(False, description="Train the head alone and leave the encoder as it is")
+
+
+class Finetuning(Headed):
+    """The classification head."""
+
+
+class Labelled(Headed):
+    """A task with labelled files of its own; not run while `train` is empty."""
+
+    train: str | None = Field(None, min_length=1, description="File to learn from")
+    validation: str | None = Field(
+        None, min_length=1, description="File that decides which epoch is kept"
+    )
+    test: str | None = Field(None, min_length=1, description="File to judge by")
+    from_scratch: bool = Field(
+        False, description="Begin with random weights, to see what pretraining buys"
+    )
+    bootstrap: int = Field(
+        1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"
+    )
+
+    section: ClassVar[str] = ""
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Labelled:
+        if not self.train and (self.validation or self.test):
+            raise ValueError(
+                f"{self.section}.validation or {self.section}.test is given, but not "
+                f"{self.section}.train, without which nothing is trained"
+            )
+        return self
+
+
+class Tagging(Labelled):
+    """Named entities, or another tag for each word: CoNLL columns or parquet of tokens and tags."""
+
+    section: ClassVar[str] = "tag"
+    epochs: int = Field(10, ge=1, le=100, description="Passes over the labelled rows")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak of the schedule")
+    entities: bool = Field(
+        True, description="Tags mark spans (IO, IOB1, IOB2, BIOES); false for tags of single words"
+    )
+
+
+class Pairs(Labelled):
+    """Classes of sentence pairs, such as paraphrase or entailment: parquet, CSV or JSONL."""
+
+    section: ClassVar[str] = "pairs"
+    first: str = Field("first", min_length=1, description="Column of the first sentence")
+    second: str = Field("second", min_length=1, description="Column of the second sentence")
+    label: str = Field("label", min_length=1, description="Column of the class")
 
 
 class Evaluation(Section):
@@ -370,6 +428,8 @@ class Configuration(Section):
     tokenize: Tokenization = Field(Tokenization(), description="Vocabulary and sequences")
     pretrain: Pretraining = Field(Pretraining(), description="Encoder and its training")
     finetune: Finetuning = Field(Finetuning(), description="Classification head")
+    tag: Tagging = Field(Tagging(), description="Named entities or other tags of words")
+    pairs: Pairs = Field(Pairs(), description="Classes of sentence pairs")
     evaluate: Evaluation = Field(Evaluation(), description="How the model is judged")
     explain: Explanation = Field(Explanation(), description="Which predictions are explained")
     decide: Decision = Field(Decision(), description="What a candidate must meet")
@@ -386,9 +446,11 @@ class Configuration(Section):
             raise ValueError("pretrain.next_sentence needs the pairs of tokenize.next_sentence")
         if self.pretrain.tokens < self.pretrain.batch_tokens:
             raise ValueError("pretrain.tokens is less than one step of pretrain.batch_tokens")
-        if self.finetune.max_tokens > self.tokenize.sequence_length * 8:
-            raise ValueError(
-                f"finetune.max_tokens ({self.finetune.max_tokens}) is over eight times "
-                f"tokenize.sequence_length ({self.tokenize.sequence_length}), beyond what is pretrained"
-            )
+        for name in ("finetune", "tag", "pairs"):
+            longest = getattr(self, name).max_tokens
+            if longest > self.tokenize.sequence_length * 8:
+                raise ValueError(
+                    f"{name}.max_tokens ({longest}) is over eight times tokenize.sequence_length "
+                    f"({self.tokenize.sequence_length}), beyond what is pretrained"
+                )
         return self
