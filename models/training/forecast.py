@@ -111,7 +111,7 @@ def forecast(
     Returns:
         The forecast, or the reason why there is none.
     """
-    tokens, loss = map(float, final)
+    tokens = float(final[0])
     if len(stable) < LEAST_POINTS:
         return NoForecast(
             f"The stable phase has {len(stable)} held-out measurements; "
@@ -132,13 +132,24 @@ def forecast(
             "The held-out losses do not follow a power law: it explains "
             f"{explained:.0%} of their variance, {_LEAST_EXPLAINED:.0%} is asked for."
         )
-    budgets = np.linspace(1.0, 2.0, _DRAWN)
+    return _told(curves, best, residuals, final, level, seed)
+
+
+def _told(
+    curves: _Curves,
+    best: Fit,
+    residuals: Array,
+    final: tuple[float, float],
+    level: float,
+    seed: int,
+) -> Forecast:
+    tokens, loss = map(float, final)
+    budgets, along = np.linspace(1.0, 2.0, _DRAWN), np.linspace(curves.x[0], 1.0, _DRAWN)
     middle = _scaled(curves, best, budgets, loss)[0]
     low, high = _interval(curves, best, residuals, budgets, loss, level, seed)
-    along = np.linspace(x[0], 1.0, _DRAWN)
     return Forecast(
         tokens=tokens, loss=loss, twice=float(middle[-1]), low=float(low[-1]), high=float(high[-1]),
-        level=level, floor=float(best[0][0]), exponent=float(best[2][0]), points=len(x),
+        level=level, floor=float(best[0][0]), exponent=float(best[2][0]), points=len(residuals),
         fitted=_rows(along * tokens, curves.at(best, along)[0]),
         ahead=_rows(budgets * tokens, middle, low, high),
     )  # fmt: skip

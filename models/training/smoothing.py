@@ -1,4 +1,4 @@
-"""Noisy curves made readable: exponentially weighted means, without their bias at the start."""
+"""Noisy curves made readable, without a bias at their ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+_TENTH = 0.1
 
 
 class Smoother:
@@ -32,26 +34,28 @@ class Smoother:
 def smoothed(values: Sequence[float], span: float) -> npt.NDArray[np.float64]:
     """A whole curve smoothed to both sides, so that it does not lag behind what it shows.
 
-    s_i = sum_j w^|i-j| v_j / sum_j w^|i-j| with w = exp(-1 / span). At the ends one side is
-    missing, and a falling curve is shown a little late there.
+    At each point i a line is fitted with weights exp(-|i - j| / span_i) and read off there (local
+    linear regression: Cleveland 1979, https://doi.org/10.1080/01621459.1979.10481038), which keeps
+    the ends of a slope where they are. span_i is a tenth of the points so far, between 1 and
+    `span`: a learning curve is steep and tells much at first, and little later.
 
     Args:
-        values: (N,), evenly spaced, finite.
+        values: (N,), evenly spaced, finite; time and memory grow with N squared.
         span: Points after which a value weighs 1/e.
 
     Returns:
         (N,).
     """
-    kept = _kept(span)
-    ahead = np.stack([np.asarray(values, np.float64), np.ones(len(values))])  # values, weights
-    back = ahead.copy()
-    for i in range(1, len(values)):
-        ahead[:, i] += kept * ahead[:, i - 1]
-        back[:, -1 - i] += kept * back[:, -i]
-    total = ahead + back
-    total[0] -= values  # counted by both passes
-    total[1] -= 1.0
-    return np.asarray(total[0] / total[1])
+    _kept(span)
+    y, i = np.asarray(values, np.float64), np.arange(len(values), dtype=np.float64)
+    away = i - i[:, None]  # (N, N): of each point from the one that is estimated
+    spans = np.clip(_TENTH * (i + 1), 1.0, span)
+    weights = np.exp(-np.abs(away) / spans[:, None])
+    weights /= weights.sum(axis=1, keepdims=True)
+    mean, middle = weights @ y, (weights * away).sum(axis=1)
+    spread = (weights * away**2).sum(axis=1) - middle**2
+    slope = ((weights * away) @ y - middle * mean) / np.maximum(spread, 1e-12)
+    return np.asarray(mean - slope * middle)
 
 
 def _kept(span: float) -> float:

@@ -27,8 +27,8 @@ _FEW = 0.01  # seconds; shorter products are timed several in a row, or the laun
 _ROW = 8  # so many
 
 
-class Shape(Protocol):
-    """What the count reads of an encoder's configuration."""
+class Recurrent(Protocol):
+    """What the count reads of an LSTM's configuration."""
 
     @property
     def vocabulary(self) -> int:
@@ -36,11 +36,15 @@ class Shape(Protocol):
 
     @property
     def layers(self) -> int:
-        """Number of blocks."""
+        """Number of blocks, or of bidirectional layers."""
 
     @property
     def width(self) -> int:
         """Size of a hidden state."""
+
+
+class Shape(Recurrent, Protocol):
+    """What the count reads of an encoder's configuration."""
 
     @property
     def intermediate(self) -> int:
@@ -48,7 +52,13 @@ class Shape(Protocol):
 
 
 def flops_per_step(
-    config: Shape, rows: int, length: int, slots: int, perturbed_rows: int = 0, *, gated: bool = True
+    config: Shape,
+    rows: int,
+    length: int,
+    slots: int,
+    perturbed_rows: int = 0,
+    *,
+    gated: bool = True,
 ) -> int:
     """Floating-point operations of one optimizer step's matrix products.
 
@@ -78,32 +88,40 @@ def flops_per_step(
 
 
 def flops_per_token(
-    config: Shape, rows: int, length: int, slots: int, perturbed_rows: int = 0, *, gated: bool = True
+    config: Shape,
+    rows: int,
+    length: int,
+    slots: int,
+    perturbed_rows: int = 0,
+    *,
+    gated: bool = True,
 ) -> float:
     """`flops_per_step` for each of the step's `rows * length` positions."""
-    return flops_per_step(config, rows, length, slots, perturbed_rows, gated=gated) / (rows * length)
+    return flops_per_step(config, rows, length, slots, perturbed_rows, gated=gated) / (
+        rows * length
+    )
 
 
 def lstm_flops_per_step(
-    *, vocabulary: int, layers: int, width: int, units: int, rows: int, length: int, slots: int
+    config: Recurrent, rows: int, length: int, slots: int, perturbed_rows: int = 0
 ) -> int:
-    """The same for a bidirectional LSTM whose head is one product with the vocabulary.
+    """The same for the bidirectional LSTM of `models.network.lstm`, half the width each way.
 
-    A cell has four gates, each a product with its input and one with its state, so a layer of
-    input size i is 2 * 2 L * 4 U (i + U) forward: i is `width` first and 2 U from then on.
+    A direction's four gates are a product with the layer's input and one with its own state, so a
+    row is layers * 2 * 2 L * 4 (D / 2) (D + D / 2) + 2 K (D D + D V) forward, the head being the
+    encoder's.
 
     Args:
-        vocabulary: Number of subwords.
-        layers: Bidirectional layers.
-        width: Size of an embedding.
-        units: Size of a state in one direction, U; a hidden state has 2 U.
-        rows: Packed rows of a step.
-        length: Positions of a row, L.
+        config: The LSTM's shape.
+        rows: As for `flops_per_step`, like the rest.
+        length: Positions of a row.
         slots: Positions of a row that the head predicts.
+        perturbed_rows: Rows that are passed through once more.
     """
-    inputs = [width] + [2 * units] * (layers - 1)
-    cells = sum(2 * 2 * length * 4 * units * (size + units) for size in inputs)
-    return _STEP * rows * (cells + 2 * slots * 2 * units * vocabulary)
+    d, half = config.width, config.width // 2
+    layer = 2 * 2 * length * 4 * half * (d + half)
+    head = 2 * slots * (d * d + d * config.vocabulary)
+    return _STEP * (rows + perturbed_rows) * (config.layers * layer + head)
 
 
 def matmul_peak(policy: str = "float32", seconds: float = 0.5) -> float:
