@@ -59,6 +59,7 @@ class Progress:
         sums: Clean, adversarial and next-sentence losses since the last point, summed.
         count: Steps in those sums.
         running: Running mean of the clean loss, and how much of a mean it is yet.
+        stable: The steps after which the warm-up is over and the decay begins, as far as reached.
         told: Spent share of the budget at the last point.
         mark: The last step that a diverged run may go back to, and the micro-batches before it.
         skips: [step, micro-batches] pairs: before that step so many are passed over.
@@ -72,6 +73,7 @@ class Progress:
     points: list[dict[str, Any]] = field(default_factory=list)
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     count: int = 0
+    stable: list[int] = field(default_factory=lambda: [0, 0])
     told: float = 0.0
     running: list[float] = field(default_factory=lambda: [0.0, 0.0])
     mark: list[int] = field(default_factory=lambda: [0, 0])
@@ -229,6 +231,9 @@ class _Run:
             rates = plan.rate(share, own), plan.rate_of_masks(share)
             found.append(self.trainer.step(batches, first, progress.step, *rates))
             progress.step += 1
+            for place, bound in enumerate((plan.warmup, 1.0 - plan.decay)):
+                if share < bound:
+                    progress.stable[place] = progress.step
             progress.micro_batches += count
             progress.tokens += sum(int(np.count_nonzero(b.segments)) for b in batches)
         return np.stack([losses.numpy() for losses in found]).astype(np.float64)

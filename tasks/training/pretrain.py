@@ -15,12 +15,15 @@ from tasks.errors import UserError
 from tasks.log import CURVE, Log
 from tasks.records import Outcome, Point
 from tasks.stage import stage
+from tasks.training.outlook import write_outlook
 from tasks.training.pretraining import make_trainer
+from tasks.training.progress import Speedometer, live, note
 
 if TYPE_CHECKING:
     from models.training.loop import Now, Progress
     from models.training.trainer import Trainer
 
+_SPAN = 10  # looks at the loss after which one weighs 1/e in the smoothed loss
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
@@ -64,7 +67,7 @@ def pretrain(
         )
     tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))
     trainer = make_trainer(config, tokenizer, start, training.length, seed)
-    reporter = _Reporter(log, trainer.plan.rows * trainer.length)
+    reporter = _Reporter(log, trainer)
     try:
         progress = train(
             trainer, training, held_out, scratch=scratch,
@@ -77,31 +80,65 @@ def pretrain(
             f"Lower pretrain.learning_rate (now {config.learning_rate}) or raise pretrain.warmup.",
         ) from error
     _write(out, trainer, tokenized, progress)
-    return _outcome(trainer, progress, len(training), reporter.speed)
+    points = [Point(**point) for point in progress.points]
+    each = _positions(trainer, progress) / progress.step
+    ahead = write_outlook(out, points, each, (progress.stable[0], progress.stable[1]), seed)
+    return _outcome(trainer, progress, len(training), reporter.figures() | ahead)
 
 
 class _Reporter:
     """Passes progress on, and the curve each time held-out rows were judged."""
 
-    def __init__(self, log: Log, row: int) -> None:
+    def __init__(self, log: Log, trainer: Trainer) -> None:
+        from models.training.smoothing import Smoother
+
         self._log = log
-        self._row = row  # positions of a micro-batch
+        self._plan = trainer.plan
+        self._row = trainer.plan.rows * trainer.length  # positions of a micro-batch
+        self._cost, self._peak = _cost(trainer), _peak(trainer)
+        self._smoother = Smoother(_SPAN)
         self._told = 0
-        self._begun: tuple[int, float] | None = None
-        self.speed = 0.0
+        self.meter: Speedometer | None = None
 
     def __call__(self, now: Now) -> None:
-        progress = now.progress
-        done, clock = progress.micro_batches * self._row, time.monotonic()
-        if self._begun is None:
-            self._begun = (done, clock)
-        else:
-            self.speed = (done - self._begun[0]) / max(clock - self._begun[1], 1e-9)
-        note = f"loss {now.loss:.2f}, {self.speed / 1000:.1f}k tok/s"
-        self._log.progress(now.share, 1.0, note)
+        progress, clock = now.progress, time.monotonic()
+        if self.meter is None:
+            seconds = self._plan.seconds
+            self.meter = Speedometer(
+                tokens=self._plan.presentations * self._row / self._plan.rows,
+                ends=clock + seconds - progress.seconds if seconds else None,
+                flops_per_token=self._cost,
+                peak=self._peak,
+            )
+        speed = self.meter.update(progress.micro_batches * self._row, clock)
+        self._log.progress(now.share, 1.0, note(now.loss, self._smoother.update(now.loss), speed))
         if progress.points and "validation_loss" in progress.points[-1]["metrics"]:
-            self._log.curve([Point(**point) for point in progress.points[self._told :]])
-            self._told = len(progress.points)
+            points = [Point(**point) for point in progress.points]
+            self._log.curve(live(points, speed, since=self._told))
+            self._told = len(points)
+
+    def figures(self) -> dict[str, float]:
+        """The run's speed, as far as it was watched."""
+        return self.meter.figures() if self.meter else {}
+
+
+def _cost(trainer: Trainer) -> float:
+    """Floating-point operations for each position trained on."""
+    from models.text.masking import slots_per_row
+    from models.training import speed
+    from models.training.adversary import perturbed_rows
+
+    plan = trainer.plan
+    again = perturbed_rows(plan.rows, plan.adversarial_share) if plan.adversarial_share else 0
+    slots = slots_per_row(trainer.length, plan.highest_mask_rate)
+    return speed.flops_per_token(trainer.model.config, plan.rows, trainer.length, slots, again)
+
+
+def _peak(trainer: Trainer) -> float:
+    """FLOP/s that the run's devices could make of one large product."""
+    from models.training import speed
+
+    return speed.matmul_peak(trainer.model.dtype_policy.name) * trainer.replicas
 
 
 def _write(out: Path, trainer: Trainer, tokenized: Path, progress: Progress) -> None:
@@ -131,7 +168,7 @@ def _positions(trainer: Trainer, progress: Progress) -> int:
     return progress.micro_batches * trainer.plan.rows * trainer.length
 
 
-def _outcome(trainer: Trainer, progress: Progress, rows: int, speed: float) -> Outcome:
+def _outcome(trainer: Trainer, progress: Progress, rows: int, figures: dict[str, float]) -> Outcome:
     final = progress.points[-1]["metrics"]
     held_out = final.get("validation_loss")
     summary = f"{progress.step:,} steps, "
@@ -146,6 +183,6 @@ def _outcome(trainer: Trainer, progress: Progress, rows: int, speed: float) -> O
             "tokens": float(_positions(trainer, progress)),
             "epochs": progress.micro_batches * trainer.plan.rows / rows,
             "times_gone_back": float(len(progress.events)),
-            "tokens_per_second": speed,
+            **figures,
         },
     )
