@@ -290,6 +290,4 @@ def build_lstm(config: LstmConfig, seed: int = 0) -> LstmMaskedModel:
 
 
 def _norm(name: str, policy: Any) -> keras.layers.LayerNormalization:
-    return keras.layers.LayerNormalization(
-        epsilon=_EPSILON, center=False, name=name, dtype=policy
-    )
+    return keras.layers.LayerNormalization(epsilon=_EPSILON, center=False, name=name, dtype=policy)

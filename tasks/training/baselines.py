@@ -1,0 +1,277 @@
+"""The baselines: what an LSTM and what mere counting make of the same text.
+
+Encoder, LSTM and n-gram model guess the same hidden tokens of the same held-out rows, hidden as in
+pretraining. The LSTM is trained by the encoder's own loop, on the same rows with the same masks,
+without adversary; it is as good as its budget, so the tokens that each model saw stand beside
+its figures. Bits per character are
+
+    sum of -log2 p over the hidden tokens / characters of the hidden tokens
+
+the mark of a piece that continues a word not counted, so that a vocabulary of short pieces does
+not look better than it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import polars as pl
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from tasks.configuration import Baselines, Pretraining
+from tasks.errors import UserError
+from tasks.evaluation.bootstrap import interval, paired_difference, ratio
+from tasks.log import Log
+from tasks.records import Outcome
+from tasks.stage import stage
+from tasks.training.vocabulary import PREFIX
+
+if TYPE_CHECKING:
+    from models.network.lstm import LstmMaskedModel
+    from models.text.rows import Rows
+    from models.training.judging import Hidden
+
+_MOST_JUDGED = 65_536  # positions of held-out rows
+_MOST_COUNTED = 20_000_000  # positions of training rows read by the n-gram model
+_XLA_FROM_STEPS = 100  # compiling takes as long as this many steps gain
+_HELD_BACK = 10  # one training row in so many tunes the n-gram model's weights
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One model's answers at the hidden tokens, and what it is made of."""
+
+    name: str
+    losses: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    parameters: int
+    tokens: int
+
+
+@stage
+def baselines(
+    packed: Path,
+    tokenized: Path,
+    pretrained: Path,
+    *,
+    config: Baselines,
+    pretrain: Pretraining,
+    seed: int,
+    out: Path,
+    scratch: Path,
+    log: Log,
+) -> Outcome:
+    """Train and count the baselines, and judge them and the encoder on the same hidden tokens.
+
+    Args:
+        packed: Packed rows; `train` is learnt, `validation` judged.
+        tokenized: Holds the vocabulary.
+        pretrained: The encoder, under `model/`, and `training.json`.
+        config: Which baselines, and their size.
+        pretrain: The encoder's training, whose batches and masks are taken over.
+        seed: That of the encoder's training.
+        out: Gets `baselines.json`, `held_out.parquet` (a row per model and packed row) and
+            `lstm/`, the same bytes for the same inputs.
+        scratch: Gets the LSTM's checkpoints.
+        log: Progress.
+
+    Returns:
+        Each model's loss and accuracy.
+
+    Raises:
+        UserError: The LSTM's loss diverged.
+    """
+    from models.text.rows import Rows
+    from models.training.judging import hide
+
+    training, held_out = Rows.open(packed, "train"), Rows.open(packed, "validation")
+    tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))
+    if not len(held_out):
+        why = "there is no held-out text"
+        (out / "baselines.json").write_bytes(orjson.dumps({"skipped": why}, option=_JSON))
+        return Outcome(summary=why, skipped=why)
+    size, batch = tokenizer.get_vocab_size(), pretrain.batch_tokens // training.length
+    held_out = held_out.sample(max(batch, _MOST_JUDGED // training.length))
+    hidden = hide(held_out, batch=batch, rate=pretrain.mask_rate, vocabulary=size, seed=seed)
+    judged = [_encoder(pretrained, hidden, batch)]
+    if config.lstm:
+        model, tokens = _train_lstm(training, size, config, pretrain, seed, scratch, log)
+        _save_lstm(model, out / "lstm")
+        judged.append(_neural("lstm", model, tokens, hidden, batch))
+    if config.ngram:
+        judged.append(_ngram(training, hidden, size, batch, pretrain.mask_rate, seed))
+    return _write(out, judged, hidden, tokenizer, config.bootstrap, seed)
+
+
+def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> _Judged:
+    from models.network import weights
+    from models.network.encoder import EncoderConfig, build
+    from models.training import devices
+
+    devices.prepare()
+    folder = pretrained / "model"
+    model = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
+    weights.load(model, folder / "encoder.safetensors")
+    seen = orjson.loads((pretrained / "training.json").read_bytes())["tokens"]
+    return _neural("encoder", model, seen, hidden, batch)
+
+
+def _neural(name: str, model: Any, tokens: int, hidden: Hidden, batch: int) -> _Judged:
+    from models.training.judging import judge
+
+    losses, right = judge(model, hidden, batch=batch)
+    parameters = int(sum(np.prod(weight.shape) for weight in model.weights))
+    return _Judged(name, losses, right, parameters, tokens)
+
+
+def _train_lstm(
+    training: Rows,
+    vocabulary: int,
+    config: Baselines,
+    pretrain: Pretraining,
+    seed: int,
+    scratch: Path,
+    log: Log,
+) -> tuple[LstmMaskedModel, int]:
+    """The trained LSTM and how many tokens it was shown; everything else as in pretraining."""
+    from models.network.lstm import LstmConfig, build_lstm
+    from models.training.loop import Diverged, train
+    from models.training.trainer import Plan, Trainer
+
+    rows = pretrain.batch_tokens // training.length
+    plan = Plan(
+        steps=max(1, round(config.tokens / pretrain.batch_tokens)),
+        rows=rows,
+        learning_rate=config.learning_rate,
+        warmup=pretrain.warmup,
+        decay=pretrain.decay,
+        weight_decay=pretrain.weight_decay,
+        mask_rate=pretrain.mask_rate,
+        adversarial_share=0.0,
+        adversarial_epsilon=pretrain.adversarial_epsilon,
+        seed=seed,
+    )
+    model = build_lstm(LstmConfig(vocabulary, config.layers, config.width), seed)
+
+    def report(done: int, total: int, loss: float, speed: float, _: object) -> None:
+        log.progress(done, total, f"LSTM loss {loss:.2f}, {speed / 1000:.1f}k tok/s")
+
+    try:
+        train(
+            Trainer(model, plan, training.length, xla=plan.steps >= _XLA_FROM_STEPS),
+            training,
+            training.sample(0),  # judged at the end, beside the others
+            scratch=scratch, checkpoint_seconds=pretrain.checkpoint_seconds, report=report,
+        )  # fmt: skip
+    except Diverged as error:
+        raise UserError(
+            f"the LSTM baseline diverged: {error}",
+            f"Lower baselines.learning_rate (now {config.learning_rate}).",
+        ) from error
+    return model, plan.steps * rows * training.length
+
+
+def _save_lstm(model: LstmMaskedModel, folder: Path) -> None:
+    from models.network import weights
+
+    folder.mkdir()
+    (folder / "config.json").write_bytes(orjson.dumps(model.config.to_dict(), option=_JSON))
+    weights.save(model, folder / "lstm.safetensors")
+
+
+def _ngram(
+    training: Rows, hidden: Hidden, vocabulary: int, batch: int, rate: float, seed: int
+) -> _Judged:
+    """Count nine tenths of the rows, weigh on the rest, and count all of them."""
+    from models.text.ngram import NgramModel, visible
+    from models.text.rows import Rows
+    from models.training.judging import hide
+
+    seen = training.sample(max(1, _MOST_COUNTED // training.length))
+    back = np.arange(len(seen)) % _HELD_BACK == _HELD_BACK - 1
+    model = NgramModel(seen.tokens, vocabulary)
+    if back.any():
+        part = Rows(seen.tokens[back], seen.segments[back], seen.positions[back])
+        asked = hide(part, batch=batch, rate=rate, vocabulary=vocabulary, seed=seed)
+        tuned = NgramModel(seen.tokens[~back], vocabulary)
+        tuned.fit(visible(asked.rows.tokens, *asked.which.T), asked.targets)
+        model.weights = tuned.weights
+    slots = visible(hidden.rows.tokens, *hidden.which.T)
+    return _Judged(
+        "ngram",
+        model.losses(slots, hidden.targets),
+        model.guesses(slots) == hidden.targets,
+        model.parameters,
+        int((seen.segments > 0).sum()),
+    )
+
+
+def _write(
+    out: Path,
+    judged: list[_Judged],
+    hidden: Hidden,
+    tokenizer: Tokenizer,
+    resamples: int,
+    seed: int,
+) -> Outcome:
+    """Sum up by packed row, which is the unit of resampling, and write figures with intervals."""
+    names = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
+    sizes = np.array([len(name.removeprefix(PREFIX)) for name in names])
+    characters = _by_row(hidden, sizes[hidden.targets])
+    asked = _by_row(hidden, np.ones(len(hidden.targets)))
+    frames, entries = [], []
+    reference: NDArray[np.float64] | None = None
+    for one in judged:
+        loss, right = _by_row(hidden, one.losses), _by_row(hidden, one.right)
+        columns = {"loss_sum": loss, "tokens": asked, "correct": right, "characters": characters}
+        frame = pl.DataFrame(columns).with_row_index("row").filter(pl.col("tokens") > 0)
+        frames.append(frame.with_columns(model=pl.lit(one.name)))
+        pairs = frame.select("loss_sum", "tokens").to_numpy()
+        reference = pairs if reference is None else reference
+        entries.append(_entry(one, frame, reference, resamples, seed))
+    pl.concat(frames).write_parquet(out / "held_out.parquet")
+    found = {
+        "rows": len(hidden.rows), "tokens_hidden": len(hidden.targets),
+        "characters": int(characters.sum()), "models": entries,
+    }  # fmt: skip
+    (out / "baselines.json").write_bytes(orjson.dumps(found, option=_JSON))
+    metrics = {
+        f"{entry['name']}_{name}": entry[name]["value"]
+        for entry in entries
+        for name in ("loss", "accuracy", "bits_per_character")
+    }
+    told = ", ".join(f"{entry['name']} {entry['loss']['value']:.2f}" for entry in entries)
+    return Outcome(summary=f"held-out loss: {told}", metrics=metrics, artifacts=("baselines.json",))
+
+
+def _by_row(hidden: Hidden, values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.bincount(hidden.which[:, 0], weights=values, minlength=len(hidden.rows))
+
+
+def _entry(
+    one: _Judged, frame: pl.DataFrame, reference: NDArray[np.float64], resamples: int, seed: int
+) -> dict[str, Any]:
+    def per(top: pl.Expr, bottom: str) -> NDArray[np.float64]:
+        return frame.select(top, pl.col(bottom).cast(pl.Float64).alias("per")).to_numpy()
+
+    def about(values: NDArray[np.float64]) -> dict[str, float]:
+        return interval(values, resamples=resamples, seed=seed, statistic=ratio)
+
+    loss = per(pl.col("loss_sum"), "tokens")
+    return {
+        "name": one.name,
+        "loss": about(loss),
+        "accuracy": about(per(pl.col("correct"), "tokens")),
+        "bits_per_character": about(per(pl.col("loss_sum") / float(np.log(2)), "characters")),
+        "behind_encoder": paired_difference(
+            loss, reference, resamples=resamples, seed=seed, statistic=ratio
+        ),
+        "parameters": one.parameters,
+        "tokens": one.tokens,
+    }
