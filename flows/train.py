@@ -9,6 +9,7 @@ from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.records import Night, Record
 from tasks.tracking import runs
+from tasks.training.baselines import baselines
 from tasks.training.finetune import finetune
 from tasks.training.pack import pack
 from tasks.training.pretrain import pretrain
@@ -36,7 +37,13 @@ def train(
         tokenized = tokenize(prepared["augment"], config=c.tokenize)
         packed = pack(tokenized, config=c.tokenize)
         pretrained = pretrain(packed, tokenized, config=c.pretrain, seed=c.seed)
+        compared = baselines(
+            packed, tokenized, pretrained, config=c.baselines, pretrain=c.pretrain, seed=c.seed
+        )
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
-    return {"tokenize": tokenized, "pack": packed, "pretrain": pretrained, "finetune": finetuned}
+    return {
+        "tokenize": tokenized, "pack": packed, "pretrain": pretrained, "baselines": compared,
+        "finetune": finetuned,
+    }  # fmt: skip

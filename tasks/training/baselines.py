@@ -251,7 +251,8 @@ def _write(
 
 
 def _by_row(hidden: Hidden, values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.bincount(hidden.which[:, 0], weights=values, minlength=len(hidden.rows))
+    sums = np.bincount(hidden.which[:, 0], weights=values, minlength=len(hidden.rows))
+    return sums.astype(np.float64)
 
 
 def _entry(
