@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from models import inference
 from models.network import weights
-from models.training import devices
-from models.text.batching import batches, pad
 from models.network.configuration import EncoderConfig
 from models.network.encoder import MaskedLanguageModel, build
 from models.network.heads import Classifier, build_classifier
+from models.text.batching import batches, pad
 from models.text.reader import Reader
+from models.training import devices
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 

@@ -1,19 +1,28 @@
-"""Which tokens of a packed batch are hidden, drawn anew each step from (seed, step) alone.
+"""Which tokens of a packed batch are hidden, drawn anew each time from (seed, draw) alone.
 
 Dynamic masking (Liu et al. 2019, https://arxiv.org/abs/1907.11692): every epoch hides other tokens,
 and since nothing but the arguments decides, a resumed run draws what the killed one would have.
+
+What is hidden together is a group: one token; a whole word, with all of its subwords (Cui et al.
+2019, https://arxiv.org/abs/1906.08101); or a span of tokens whose length is geometric (Joshi et al.
+2019, https://arxiv.org/abs/1907.10529; here a row is cut into such spans and some of them chosen,
+which needs no loop and has the same lengths).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+from tokenizers import Tokenizer
 
-MASK = 4  # token id of [MASK]
-SPECIALS = 5  # token ids below this are special and never hidden
 MASKED_SHARE = 0.8  # of the chosen tokens, how many become [MASK]
 RANDOM_SHARE = 0.1  # and how many another token; the rest stay as they are
+
+Kind = Literal["token", "word", "span"]
 
 
 class MaskedBatch(NamedTuple):
@@ -32,46 +41,156 @@ class MaskedBatch(NamedTuple):
     weights: tf.Tensor
 
 
+@dataclass(frozen=True)
+class Alphabet:
+    """What masking must know of a vocabulary.
+
+    Attributes:
+        mask: Token id of [MASK].
+        ordinary: bool (V,); the others are special, never hidden and never drawn.
+        continues: bool (V,); tokens that go on with the word of the token before.
+    """
+
+    mask: int
+    ordinary: npt.NDArray[np.bool_]
+    continues: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> Alphabet:
+        """Read it off a tokenizer: WordPiece's `##` or byte-level BPE's missing space.
+
+        Raises:
+            ValueError: The tokenizer has no mask token.
+        """
+        size = tokenizer.get_vocab_size()
+        names = [tokenizer.id_to_token(number) or "" for number in range(size)]
+        special = [n for n, token in tokenizer.get_added_tokens_decoder().items() if token.special]
+        masks = [n for n in special if names[n] in ("[MASK]", "<mask>")]
+        if not masks:
+            raise ValueError("the tokenizer has no mask token, neither [MASK] nor <mask>")
+        ordinary = np.ones(size, bool)
+        ordinary[special] = False
+        ordinary[[n for n, name in enumerate(names) if not name]] = False
+        starts = "Ġ" in "".join(names)  # byte-level BPE marks the space before a word so
+        continues = np.array([not n.startswith("Ġ") if starts else n[:2] == "##" for n in names])
+        return cls(masks[0], ordinary, continues & ordinary)
+
+    @classmethod
+    def plain(cls, vocabulary: int, specials: int = 5, mask: int = 4) -> Alphabet:
+        """One whose first ids are special and whose other tokens are words."""
+        return cls(mask, np.arange(vocabulary) >= specials, np.zeros(vocabulary, bool))
+
+
 def slots_per_row(length: int, rate: float) -> int:
     """K: room for `rate` of a full row; fixed, so that the compiled step has one shape."""
     return max(1, round(rate * length))
 
 
 def mask(
-    tokens: tf.Tensor, *, rate: float, vocabulary: int, seed: tf.Tensor, step: tf.Tensor
+    tokens: tf.Tensor,
+    segments: tf.Tensor,
+    *,
+    alphabet: Alphabet,
+    rate: tf.Tensor | float,
+    slots: int,
+    seed: int,
+    draw: tf.Tensor,
+    kind: Kind = "token",
+    span: float = 3.0,
+    share: tuple[tf.Tensor | int, int] = (0, 1),
 ) -> MaskedBatch:
     """Choose `rate` of each row's ordinary tokens and hide them in BERT's 80/10/10 manner.
 
     A row with n ordinary tokens has round(rate * n) of them chosen, at least one if it has any.
+    A last word or span that would be cut short is left out, unless it is the row's only one.
 
     Args:
-        tokens: int32 (B, L) with B and L known; special tokens and padding are below `SPECIALS`.
+        tokens: int32 (B, L) with B and L known.
+        segments: int32 (B, L), of the rows' documents; no group crosses from one to another.
+        alphabet: Of the vocabulary.
         rate: Share of the ordinary tokens to predict.
-        vocabulary: Number of tokens; a random token is drawn from the ordinary ones.
-        seed: Integer scalar.
-        step: Integer scalar; equal (seed, step) gives equal masks.
+        slots: K, room for the highest rate that is asked for.
+        seed: Of the run.
+        draw: Integer scalar; equal (seed, draw) gives equal masks.
+        kind: What is hidden together.
+        span: Mean length of a span, in tokens.
+        share: (index, count) of this replica. The masks are those that rows index, index + count,
+            ... of one large batch are given, so that many devices draw what one would.
     """
     rows, length = tokens.shape
-    count = slots_per_row(length, rate)
-    stream = tf.stack([tf.cast(seed, tf.int32), tf.cast(step, tf.int32)])
-    place, kind, other = tf.unstack(tf.random.split(stream, 3, alg="philox"))
-    ordinary = tokens >= SPECIALS
-    draws = tf.random.stateless_uniform(tokens.shape, place, alg="philox")
-    order = tf.math.top_k(tf.where(ordinary, draws, -1.0), count)
-    slots = order.indices  # (B, K), a row's ordinary tokens first
-    available = tf.reduce_sum(tf.cast(ordinary, tf.float32), axis=1)
-    wanted = tf.where(available > 0, tf.maximum(1.0, tf.round(rate * available)), 0.0)
-    used = tf.range(count, dtype=tf.float32)[None, :] < wanted[:, None]
-    targets = tf.gather(tokens, slots, batch_dims=1)
-    draws = tf.random.stateless_uniform(slots.shape, kind, alg="philox")
-    random = tf.random.stateless_uniform(
-        slots.shape, other, SPECIALS, max(vocabulary, SPECIALS + 1), tf.int32, alg="philox"
-    )
-    shown = tf.where(
-        draws < MASKED_SHARE, MASK, tf.where(draws < MASKED_SHARE + RANDOM_SHARE, random, targets)
-    )
+    index, replicas = share
+    stream = tf.stack([tf.constant(seed, tf.int32), tf.cast(draw, tf.int32)])
+    streams = tf.unstack(tf.random.split(stream, 4, alg="philox"))
+
+    def uniform(stream: tf.Tensor, columns: int) -> tf.Tensor:
+        drawn = tf.random.stateless_uniform((rows, replicas, columns), stream, alg="philox")
+        return drawn[:, index]
+
+    ordinary = tf.gather(tf.constant(alphabet.ordinary), tokens)
+    groups = _groups(tokens, segments, alphabet, kind, uniform(streams[3], length) * span < 1.0)
+    scores = _of_group(uniform(streams[0], length), groups)
+    scores = tf.pad(tf.where(ordinary, scores, -1.0), [[0, 0], [0, 1]], constant_values=-1.0)
+    best = tf.math.top_k(scores, slots + 1)
+    chosen = best.indices[:, :slots]  # (B, K), a row's ordinary tokens first, group by group
+    available = tf.reduce_sum(tf.cast(ordinary, tf.int32), axis=1, keepdims=True)
+    wanted = tf.cast(tf.round(rate * tf.cast(available, tf.float32)), tf.int32)
+    wanted = tf.minimum(tf.minimum(tf.maximum(wanted, 1), available), slots)
+    used = _first(wanted, slots) if kind == "token" else _whole_groups(best.values, wanted)
+    targets = tf.gather(tokens, chosen, batch_dims=1)
+    draws = uniform(streams[1], length if kind == "span" else slots)
+    if kind == "span":
+        draws = tf.gather(_of_group(draws, groups), chosen, batch_dims=1)
+    others = np.flatnonzero(alphabet.ordinary).astype(np.int32)
+    random = tf.gather(tf.constant(others), _integers(uniform(streams[2], slots), len(others)))
+    shown = tf.where(draws < MASKED_SHARE + RANDOM_SHARE, random, targets)
+    shown = tf.where(draws < MASKED_SHARE, alphabet.mask, shown)
     shown = tf.where(used, shown, targets)
-    where = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], slots.shape), slots], axis=-1)
-    return MaskedBatch(
-        tf.tensor_scatter_nd_update(tokens, where, shown), slots, targets, tf.cast(used, tf.float32)
-    )
+    where = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], chosen.shape), chosen], axis=-1)
+    hidden = tf.tensor_scatter_nd_update(tokens, where, shown)
+    return MaskedBatch(hidden, chosen, targets, tf.cast(used, tf.float32))
+
+
+def _groups(
+    tokens: tf.Tensor, segments: tf.Tensor, alphabet: Alphabet, kind: Kind, starts: tf.Tensor
+) -> tf.Tensor | None:
+    """int32 (B, L), the number of each position's group in its row; None if each is its own.
+
+    `starts`, bool (B, L), is where a span is drawn to begin.
+    """
+    if kind == "token":
+        return None
+    if kind == "word":
+        starts = tf.logical_not(tf.gather(tf.constant(alphabet.continues), tokens))
+    ordinary = tf.gather(tf.constant(alphabet.ordinary), tokens)
+    before = tf.pad(segments[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
+    after_special = tf.pad(ordinary[:, :-1], [[0, 0], [1, 0]])
+    starts |= (segments != before) | ~ordinary | ~after_special
+    return tf.cumsum(tf.cast(starts, tf.int32), axis=1) - 1
+
+
+def _of_group(draws: tf.Tensor, groups: tf.Tensor | None) -> tf.Tensor:
+    """Draws (B, L) that are equal within a group."""
+    return draws if groups is None else tf.gather(draws, groups, batch_dims=1)
+
+
+def _first(wanted: tf.Tensor, slots: int) -> tf.Tensor:
+    return tf.range(slots)[None, :] < wanted
+
+
+def _whole_groups(scores: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """Of the first `wanted` slots, bool (B, K), those whose group does not go on behind them.
+
+    Args:
+        scores: float32 (B, K + 1) in falling order, equal within a group.
+        wanted: int32 (B, 1), at most K.
+    """
+    slots = scores.shape[1] - 1
+    following = tf.gather(scores, wanted, batch_dims=1)
+    first = _first(wanted, slots)
+    whole = first & (scores[:, :slots] > following)
+    return whole | (first & ~tf.reduce_any(whole, axis=1, keepdims=True))
+
+
+def _integers(draws: tf.Tensor, below: int) -> tf.Tensor:
+    """Uniform draws in [0, 1) to integers in [0, below)."""
+    return tf.minimum(tf.cast(draws * float(below), tf.int32), below - 1)

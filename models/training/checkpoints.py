@@ -1,8 +1,9 @@
-"""Checkpoints that are whole or absent, and never believed when damaged.
+"""Checkpoints that are whole or absent, never believed when damaged, written beside the training.
 
 A checkpoint is one folder, written aside, flushed to the disk and renamed. Its state file holds
 the digest of the tensors and of itself; one that does not match is passed over for the one before,
-and the last two are kept so that there is one.
+and the last two are kept so that there is one. Only the copy out of the device holds the training
+up; digests and disk are a thread's work.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,47 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+class Writer:
+    """Saves checkpoints of one folder in the background, one at a time.
+
+    Args:
+        folder: Where checkpoints live; nothing else does.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a checkpoint is still being written."""
+        return self._pending is not None and not self._pending.done()
+
+    def save(self, step: int, tensors: Tensors, state: Mapping[str, Any]) -> None:
+        """Write what is given, which nobody may change any more, once the one before is written.
+
+        Raises:
+            OSError: The checkpoint before this one could not be written.
+        """
+        self.wait()
+        self._pending = self._pool.submit(save, self.folder, step, tensors, state)
+
+    def wait(self) -> None:
+        """Return when nothing is being written.
+
+        Raises:
+            OSError: The last checkpoint could not be written.
+        """
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        """Wait for what is being written; its failure no longer matters."""
+        self._pool.shutdown()
+
+
 def save(folder: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> None:
     """Add a checkpoint and remove all but the last two.
 
@@ -52,7 +95,7 @@ def save(folder: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) ->
     for left in folder.glob("aside-*"):  # by a run that was killed while it wrote
         shutil.rmtree(left)
     aside = folder / f"aside-{step:012d}"
-    aside.mkdir()
+    aside.mkdir(parents=True)
     save_file(dict(tensors), str(aside / _TENSORS))
     body = {"step": step, "tensors": _digest(aside / _TENSORS), "state": dict(state)}
     blob = orjson.dumps(body)
@@ -68,9 +111,23 @@ def save(folder: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) ->
         shutil.rmtree(old)
 
 
-def latest(folder: Path) -> Checkpoint | None:
-    """The newest undamaged checkpoint, or None."""
+def remove_after(folder: Path, step: int) -> None:
+    """Remove the checkpoints of more steps than these, of a run that goes another way now."""
     for path in _newest_first(folder):
+        if int(path.name.removeprefix("step-")) > step:
+            shutil.rmtree(path)
+
+
+def latest(folder: Path, most: int | None = None) -> Checkpoint | None:
+    """The newest undamaged checkpoint, or None.
+
+    Args:
+        folder: Where checkpoints live.
+        most: Pass over those of more steps.
+    """
+    for path in _newest_first(folder):
+        if most is not None and int(path.name.removeprefix("step-")) > most:
+            continue
         found = _read(path)
         if found is not None:
             return found

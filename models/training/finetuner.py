@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.text.batching import batches, pad, padded_length
 from models.network.heads import Classifier
+from models.text.batching import batches, pad, padded_length
 
 Batch = tuple[NDArray[np.int64], int]
 Report = Callable[[int, dict[str, float]], None]

@@ -1,6 +1,8 @@
-"""The training loop: which rows come when, what is noted, and when a checkpoint is made.
+"""The training loop: what comes when, what is noted, what is saved, and what is done on divergence.
 
-Owns no mathematics (`trainer`) and no files but the checkpoints (`checkpoints`).
+Owns no mathematics (`trainer`, `objective`), no schedule (`schedule`) and no files but the
+checkpoints (`checkpoints`). Everything is a function of (plan, data, step), except under a time
+budget, where the clock has a say.
 """
 
 from __future__ import annotations
@@ -15,45 +17,87 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.training import checkpoints
 from models.text.rows import Order, Rows
+from models.training import checkpoints
+from models.training.distribution import is_chief
+from models.training.feeder import Feeder, PresentationOrder
 from models.training.trainer import Trainer
 
 _FETCH = 10  # steps between two looks at the losses; each look waits for the device
-_POINTS = 200  # of a long run's curve, roughly
-_JUDGEMENTS = 10  # of the held-out rows in a run
-_HELD_OUT_TOKENS = 65_536  # most positions of held-out rows judged each time
+_GRID = 50  # a diverged run goes back to a multiple of so many steps, whenever it was saved
+_POINTS = 200  # of a run's curve, at most
+_JUDGEMENTS = 20  # of the held-out rows in a run
+_HELD_OUT_SHARE = 0.06  # judged positions per trained one; a judged one costs a third: 2 %
+_HELD_OUT_POSITIONS = (2_048, 65_536)  # fewest and most that are judged each time
+_MEMORY = 0.9  # of the running mean of the loss, per look
 
 
 class Diverged(Exception):
-    """The loss stopped being a number.
+    """The loss rose, or stopped being a number, more often than the plan allows.
 
     Args:
         step: The step before which it happened.
+        reason: What was seen.
     """
 
-    def __init__(self, step: int) -> None:
-        super().__init__(f"the loss is not a finite number at step {step}")
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"{reason} at step {step}")
         self.step = step
 
 
 @dataclass
 class Progress:
-    """What a run has to say so far; goes into every checkpoint.
+    """How far a run is and what it has to say so far; goes into every checkpoint.
 
     Attributes:
+        step: Optimizer steps done.
+        micro_batches: Micro-batches computed in them.
+        tokens: Tokens read, padding not counted.
+        seconds: Time spent training.
         points: `{"step": int, "metrics": {name: value}}` of the curve.
-        sums: Clean and adversarial losses since the last point, summed.
+        sums: Clean, adversarial and next-sentence losses since the last point, summed.
         count: Steps in those sums.
+        running: Running mean of the clean loss, and how much of a mean it is yet.
+        told: Spent share of the budget at the last point.
+        mark: The last step that a diverged run may go back to, and the micro-batches before it.
+        skips: [step, micro-batches] pairs: before that step so many are passed over.
+        events: What went wrong and was put right, `{"step", "reason", "back_to", "skipped_rows"}`.
     """
 
+    step: int = 0
+    micro_batches: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
     points: list[dict[str, Any]] = field(default_factory=list)
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     count: int = 0
+    told: float = 0.0
+    running: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    mark: list[int] = field(default_factory=lambda: [0, 0])
+    skips: list[list[int]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def next_micro_batch(self) -> int:
+        """The number, in the order of presentation, of the next micro-batch."""
+        return self.micro_batches + sum(n for step, n in self.skips if step <= self.step)
 
 
-# Called with steps done, steps in all, the last loss, positions a second, and the curve so far.
-Report = Callable[[int, int, float, float, list[dict[str, Any]]], None]
+@dataclass(frozen=True)
+class Now:
+    """What is told while a run goes on.
+
+    Attributes:
+        share: Spent share of the budget.
+        loss: Mean clean loss of the last steps (nats).
+        progress: The run's own record, not to be changed.
+    """
+
+    share: float
+    loss: float
+    progress: Progress
+
+
+Report = Callable[[Now], None]
 
 
 def train(
@@ -64,11 +108,12 @@ def train(
     scratch: Path,
     checkpoint_seconds: float,
     report: Report,
+    order: PresentationOrder | None = None,
 ) -> Progress:
     """Train to the end of the plan, from the last checkpoint if there is one.
 
     A killed run that is started again ends with the same weights, bit for bit, as one that was
-    not killed, on a CPU: everything random is a function of (seed, step).
+    not killed, on a CPU and without a time budget.
 
     Args:
         trainer: Its model is trained in place.
@@ -77,61 +122,200 @@ def train(
         scratch: Folder for checkpoints.
         checkpoint_seconds: Time between two checkpoints.
         report: Called every few steps.
+        order: In which rows are presented; by default each once an epoch.
 
     Raises:
-        Diverged: The loss is infinite or not a number.
+        Diverged: The loss kept diverging.
+        OSError: A checkpoint cannot be written.
     """
-    plan = trainer.plan
-    identity = {**asdict(plan), "precision": trainer.model.dtype_policy.name}
-    progress, first = _resume(trainer, scratch, identity)
-    held_out = held_out.sample(max(plan.rows, _HELD_OUT_TOKENS // trainer.length))
-    point_every = _FETCH * max(1, round(plan.steps / _POINTS / _FETCH))
-    judge_every = point_every * max(1, round(plan.steps / _JUDGEMENTS / point_every))
-    started = saved = time.monotonic()
-    waiting: list[tf.Tensor] = []
-    order = Order(len(training), plan.seed)
-    for step in range(first, plan.steps):
-        rows = order.at(step * plan.rows, plan.rows)
-        waiting.append(trainer.step(training.take(rows), step))
-        done = step + 1
-        if done % _FETCH and done < plan.steps:
-            continue
-        losses = np.stack([loss.numpy() for loss in waiting]).astype(np.float64)
-        waiting.clear()
+    order = order or Order(len(training), trainer.plan.seed)
+    writer = checkpoints.Writer(scratch)
+    feeder = Feeder(training, order, trainer.plan.rows)
+    try:
+        run = _Run(trainer, feeder, _sample(held_out, trainer), writer, checkpoint_seconds, report)
+        return run.go()
+    finally:
+        feeder.close()
+        writer.close()
+
+
+def _sample(held_out: Rows, trainer: Trainer) -> Rows:
+    """As many held-out rows as can be judged at two per cent of the run's cost."""
+    least, most = _HELD_OUT_POSITIONS
+    spent = trainer.plan.presentations * trainer.length
+    positions = min(most, max(least, round(_HELD_OUT_SHARE * spent / _JUDGEMENTS)))
+    return held_out.sample(max(1, positions // trainer.length))
+
+
+class _Run:
+    """One run of the loop; see `train`."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        feeder: Feeder,
+        held_out: Rows,
+        writer: checkpoints.Writer,
+        checkpoint_seconds: float,
+        report: Report,
+    ) -> None:
+        self.trainer = trainer
+        self.plan = trainer.plan
+        self.feeder = feeder
+        self.held_out = held_out
+        self.writer = writer
+        self.checkpoint_seconds = checkpoint_seconds
+        self.report = report
+        precision = trainer.model.dtype_policy.name
+        self.identity = {**asdict(self.plan), "precision": precision}
+        self.progress = self._restored(None)
+        self._step_seconds = 0.0
+
+    def go(self) -> Progress:
+        saved = time.monotonic()
+        while steps := self._steps_to_take():
+            begun = time.monotonic()
+            if self.progress.step % _GRID == 0:
+                self.progress.mark = [self.progress.step, self.progress.micro_batches]
+            losses = self._take(steps)
+            if (reason := self._diverged(losses)) is not None:
+                self._go_back(reason)
+                continue
+            spent = self.trainer.agreed(time.monotonic() - begun)
+            if self.progress.step > 1:  # the first step waits for the compiler
+                self._step_seconds = spent / steps
+            self.progress.seconds += spent
+            self._note(losses)
+            self.report(Now(self._share(), float(losses[:, 0].mean()), self.progress))
+            if time.monotonic() - saved > self.checkpoint_seconds and not self.writer.busy:
+                self._save()
+                saved = time.monotonic()
+        self.trainer.keep_average()
+        return self.progress
+
+    def _share(self, steps: int = 0) -> float:
+        """Spent share of the budget, so many steps after the last look."""
+        progress, plan = self.progress, self.plan
+        share = progress.micro_batches * plan.rows / plan.presentations
+        if plan.seconds:
+            share = max(share, (progress.seconds + steps * self._step_seconds) / plan.seconds)
+        return min(share, 1.0)
+
+    def _steps_to_take(self) -> int:
+        """Steps until the next look at the losses; 0 at the end."""
+        progress, plan = self.progress, self.plan
+        if self._share() >= 1.0:
+            return 0
+        if not plan.seconds:
+            return _FETCH - progress.step % _FETCH
+        if not self._step_seconds:
+            return 1
+        left = (plan.seconds - progress.seconds) / self._step_seconds
+        return min(_FETCH - progress.step % _FETCH, int(left))
+
+    def _take(self, steps: int) -> Any:
+        """Make so many steps, or fewer if the rows are used up; their losses, (steps, 3)."""
+        progress, plan = self.progress, self.plan
+        found: list[tf.Tensor] = []
+        for number in range(steps):
+            share = self._share(number)
+            if share >= 1.0:
+                break
+            count = plan.micro_batches(share)
+            own = max(count * plan.rows / plan.presentations, self._time_of_a_step())
+            first = progress.next_micro_batch()
+            batches = [self.feeder.get(first + n) for n in range(count)]
+            rates = plan.rate(share, own), plan.rate_of_masks(share)
+            found.append(self.trainer.step(batches, first, progress.step, *rates))
+            progress.step += 1
+            progress.micro_batches += count
+            progress.tokens += sum(int(np.count_nonzero(b.segments)) for b in batches)
+        return np.stack([losses.numpy() for losses in found]).astype(np.float64)
+
+    def _time_of_a_step(self) -> float:
+        """The share of a time budget that one step spends."""
+        return self._step_seconds / self.plan.seconds if self.plan.seconds else 0.0
+
+    def _diverged(self, losses: Any) -> str | None:
+        """Why the last steps count as divergence, if they do."""
         if not np.isfinite(losses).all():
-            raise Diverged(done)
+            return "the loss is not a finite number"
+        mean, weight = self.progress.running
+        now = float(losses[:, 0].mean())
+        if self.plan.spike and weight and now > mean / weight + self.plan.spike:
+            return f"the loss rose from {mean / weight:.2f} to {now:.2f}"
+        self.progress.running = [
+            _MEMORY * mean + (1 - _MEMORY) * now, _MEMORY * weight + (1 - _MEMORY)
+        ]  # fmt: skip
+        return None
+
+    def _go_back(self, reason: str) -> None:
+        """Return to the state before the bad steps, and pass over the rows that led to them.
+
+        The state gone back to is that of a fixed step, not that of the last checkpoint, which is
+        only where the way there begins: the outcome must not depend on when checkpoints were made.
+        """
+        failed = self.progress
+        if len(failed.skips) >= self.plan.rollbacks:
+            raise Diverged(failed.step, reason)
+        target, computed = failed.mark
+        skipped = failed.micro_batches - computed
+        self.writer.wait()
+        self.trainer.agreed(0.0)  # all workers are here, and nothing is being written
+        self.progress = self._restored(target)
+        self.progress.skips = [*failed.skips, [target, skipped]]
+        event = {
+            "step": failed.step, "reason": reason, "back_to": target,
+            "skipped_rows": skipped * self.plan.rows,
+        }  # fmt: skip
+        self.progress.events = [*failed.events, event]
+        self.progress.seconds = failed.seconds
+        if is_chief():
+            checkpoints.remove_after(self.writer.folder, target)
+
+    def _restored(self, most: int | None) -> Progress:
+        """Put the newest checkpoint of at most so many steps back, or the beginning."""
+        found = checkpoints.latest(self.writer.folder, most)
+        if found is None or found.state["identity"] != self.identity:
+            self.trainer.reset()
+            return Progress()
+        self.trainer.restore(dict(found.tensors))
+        return Progress(**found.state["progress"])
+
+    def _save(self) -> None:
+        if is_chief():
+            state = {"identity": self.identity, "progress": asdict(self.progress)}
+            self.writer.save(self.progress.step, self.trainer.tensors(), state)
+
+    def _note(self, losses: Any) -> None:
+        """Add to the sums, and a point to the curve if one is due."""
+        progress = self.progress
         progress.sums = (np.asarray(progress.sums) + losses.sum(axis=0)).tolist()
         progress.count += len(losses)
-        if done % point_every == 0 or done == plan.steps:
-            judged = held_out if done % judge_every == 0 or done == plan.steps else None
-            _add_point(trainer, progress, done, judged)
-        now = time.monotonic()
-        speed = (done - first) * plan.rows * trainer.length / (now - started)
-        report(done, plan.steps, float(losses[-1, 0]), speed, progress.points)
-        if now - saved > checkpoint_seconds and done < plan.steps:
-            state = {"identity": identity, "progress": asdict(progress)}
-            checkpoints.save(scratch, done, trainer.tensors(), state)
-            saved = time.monotonic()
-    return progress
+        share, done = self._share(), not self._steps_to_take()
+        if not done and int(share * _POINTS) == int(progress.told * _POINTS):
+            return
+        judged = done or int(share * _JUDGEMENTS) > int(progress.told * _JUDGEMENTS)
+        progress.points.append({"step": progress.step, "metrics": self._metrics(share, judged)})
+        progress.sums, progress.count, progress.told = [0.0, 0.0, 0.0], 0, share
 
-
-def _resume(trainer: Trainer, scratch: Path, identity: dict[str, Any]) -> tuple[Progress, int]:
-    """Put the last checkpoint back, unless it is of another plan or precision."""
-    found = checkpoints.latest(scratch)
-    if found is None or found.state["identity"] != identity:
-        return Progress(), 0
-    trainer.restore(dict(found.tensors))
-    return Progress(**found.state["progress"]), found.step
-
-
-def _add_point(trainer: Trainer, progress: Progress, done: int, held_out: Rows | None) -> None:
-    clean, adversarial = (total / progress.count for total in progress.sums)
-    metrics = {"train_loss": clean, "learning_rate": trainer.learning_rate(done - 1)}
-    if trainer.plan.adversarial_share:
-        metrics["adversarial_loss"] = adversarial
-    if held_out is not None:
-        loss = trainer.held_out_loss(held_out)
-        if math.isfinite(loss):  # there may be no held-out rows
-            metrics["validation_loss"] = loss
-    progress.points.append({"step": done, "metrics": metrics})
-    progress.sums, progress.count = [0.0, 0.0], 0
+    def _metrics(self, share: float, judged: bool) -> dict[str, float]:
+        plan, progress = self.plan, self.progress
+        clean, adversarial, pairs = (total / progress.count for total in progress.sums)
+        metrics = {
+            "train_loss": clean,
+            "learning_rate": plan.rate(share, 0.0),
+            "tokens": float(progress.tokens),
+        }
+        if plan.adversarial_share:
+            metrics["adversarial_loss"] = adversarial
+        if plan.next_sentence:
+            metrics["next_sentence_loss"] = pairs
+        if plan.mask_rate_end is not None:
+            metrics["mask_rate"] = plan.rate_of_masks(share)
+        if judged:
+            with self.trainer.averaged():
+                loss = self.trainer.held_out_loss(self.held_out)
+            if math.isfinite(loss):  # there may be no held-out rows
+                metrics["validation_loss"] = loss
+        return metrics

@@ -23,9 +23,9 @@ from tasks.stage import stage
 
 if TYPE_CHECKING:
     from models.network.encoder import MaskedLanguageModel
-    from models.training.finetuner import LabelledRows, Trained
     from models.network.heads import Classifier
     from models.text.reader import Reader
+    from models.training.finetuner import LabelledRows, Trained
 
 MOST_CLASSES = 200
 _MOST_VALIDATION_ROWS = 2000
@@ -113,8 +113,8 @@ def _classes(rows: pl.DataFrame) -> list[str]:
 
 def _load_pretrained(folder: Path) -> MaskedLanguageModel:
     from models.network import weights
-    from models.training import devices
     from models.network.encoder import EncoderConfig, build
+    from models.training import devices
 
     devices.prepare()
     masked = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
@@ -131,9 +131,9 @@ def _train(
     seed: int,
     curve: _Curve,
 ) -> tuple[Classifier, Trained]:
-    from models.training.finetuner import plan, train
     from models.network.heads import build_classifier, start_from
     from models.text.reader import Reader
+    from models.training.finetuner import plan, train
 
     reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)

@@ -76,8 +76,8 @@ def pretrain(
 
 def _trainer(config: Pretraining, vocabulary: int, length: int, seed: int) -> Trainer:
     """A fresh model and its training, in the precision that suits this machine."""
-    from models.training import devices
     from models.network.encoder import EncoderConfig, build
+    from models.training import devices
     from models.training.trainer import Trainer
 
     devices.prepare()

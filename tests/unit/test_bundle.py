@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from models.text.batching import batches, padded_length
 from models.bundle import TextModel, read_config, save_bundle
 from models.network.configuration import EncoderConfig
 from models.network.encoder import build
 from models.network.heads import build_classifier, start_from
+from models.text.batching import batches, padded_length
 
 WORDS = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ada", "lives", "in", "paris", "rome", "new",

@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from models.network import weights
 from models.bundle import TextModel
+from models.network import weights
 from models.network.configuration import EncoderConfig
 from models.network.encoder import build
-from models.training.finetuner import LabelledRows, plan, train
 from models.network.heads import build_classifier, start_from
+from models.training.finetuner import LabelledRows, plan, train
 from tasks.configuration import Finetuning
 from tasks.errors import UserError
 from tasks.log import Log

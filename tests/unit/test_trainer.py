@@ -1,24 +1,22 @@
-import math
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.training import checkpoints, devices
-from models.training.adversary import fast_gradient
-from models.text.rows import Order, Rows
 from models.network.encoder import EncoderConfig, build
-from models.training.loop import Diverged, train
-from models.training.trainer import Plan, Trainer, Trapezoid, cross_entropy
+from models.text.rows import Batch, Order, Rows
+from models.training import devices
+from models.training.adversary import fast_gradient
+from models.training.objective import cross_entropy
+from models.training.schedule import Plan
+from models.training.trainer import Trainer
 
 SHAPE = EncoderConfig(vocabulary=30, layers=1, width=16, heads=2)
 
 
 def plan(**changes):
     values = {
-        "steps": 40, "rows": 4, "learning_rate": 3e-2, "warmup": 0.1, "decay": 0.3,
-        "weight_decay": 0.01, "mask_rate": 0.3, "adversarial_share": 0.5,
+        "presentations": 160, "rows": 4, "learning_rate": 3e-2, "warmup": 0.1, "decay": 0.3,
+        "weight_decay": 0.01, "mask_rate": 0.3, "adversarial_share": 0.0,
         "adversarial_epsilon": 0.1, "seed": 7,
     }  # fmt: skip
     return Plan(**{**values, **changes})
@@ -34,35 +32,27 @@ def repeating_rows(count=24, length=16):
     )
 
 
-def run(folder, plan, *, seconds=1e9, stop=None):
-    """Train a small model; `stop` raises KeyboardInterrupt after so many steps."""
-
-    def report(done, *_):
-        if stop and done >= stop:
-            raise KeyboardInterrupt
-
+def trained(plan, micro_batches, steps=3):
+    """The weights after some steps, each of so many micro-batches, and the losses."""
     model = build(SHAPE, seed=1)
-    rows = repeating_rows()
-    progress = train(
-        Trainer(model, plan, 16), rows, rows, scratch=folder, checkpoint_seconds=seconds,
-        report=report,
-    )  # fmt: skip
-    return model, progress
+    trainer = Trainer(model, plan, 16)
+    rows, order = repeating_rows(), Order(24, 7)
+    losses = []
+    for step in range(steps):
+        first = step * micro_batches
+        batches = [
+            rows.take(order.at((first + n) * plan.rows, plan.rows)) for n in range(micro_batches)
+        ]
+        losses.append(trainer.step(batches, first, step, 1e-2, 0.3).numpy())
+    return model.get_weights(), losses, trainer
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The model and the progress of a run that nothing interrupted."""
-    return run(tmp_path_factory.mktemp("whole"), plan())
-
-
-def test_the_schedule_rises_stays_and_falls_to_zero():
-    rates = [float(Trapezoid(plan(steps=100, learning_rate=1e-2))(step)) for step in range(101)]
-    assert rates[0] == pytest.approx(1e-3)
-    assert rates[9:71] == pytest.approx([1e-2] * 62)
-    assert rates[85] == pytest.approx(5e-3)
-    assert rates[100] == 0
-    assert min(np.diff(rates[:10])) > 0 > max(np.diff(rates[70:]))
+def test_every_epoch_reads_every_row_once_in_another_order():
+    read = np.concatenate([Order(10, seed=3).at(4 * step, 4) for step in range(10)])
+    epochs = read.reshape(4, 10)
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs.tolist())
+    assert len({tuple(epoch) for epoch in epochs.tolist()}) == 4
+    np.testing.assert_array_equal(read[8:12], Order(10, seed=3).at(8, 4))
 
 
 def test_cross_entropy_and_its_gradient_are_tensorflows():
@@ -82,33 +72,16 @@ def test_cross_entropy_and_its_gradient_are_tensorflows():
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
 
 
-def test_every_epoch_reads_every_row_once_in_another_order():
-    read = np.concatenate([Order(10, seed=3).at(4 * step, 4) for step in range(10)])
-    epochs = read.reshape(4, 10)
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs.tolist())
-    assert len({tuple(epoch) for epoch in epochs.tolist()}) == 4
-    np.testing.assert_array_equal(read[8:12], Order(10, seed=3).at(8, 4))
-
-
-def test_the_loss_falls_and_the_curve_says_so(whole):
-    _, progress = whole
-    first, last = progress.points[0]["metrics"], progress.points[-1]["metrics"]
-    assert last["train_loss"] < first["train_loss"] - 0.5
-    assert last["validation_loss"] < math.log(30) - 0.5
-    assert last["adversarial_loss"] > last["train_loss"]
-    assert [point["step"] for point in progress.points] == [10, 20, 30, 40]
-
-
 def test_the_perturbation_raises_the_loss_of_the_batch_it_is_made_for():
     model = build(SHAPE, seed=1)
-    trainer = Trainer(model, plan(), 16)
+    objective = Trainer(model, plan(adversarial_share=0.5), 16).objective
     tokens, segments, positions = map(tf.constant, repeating_rows().take(np.arange(4))[:3])
-    batch = trainer.masked(tokens, tf.constant(0))
+    batch = objective.masked(tokens, segments, tf.constant(0), tf.constant(0.3))
     embeddings = model.encoder.embed(batch.tokens)
 
     def loss(shift):
         hidden = model.encoder(batch.tokens, segments, positions, embeddings=embeddings + shift)
-        return tf.reduce_sum(trainer.losses(hidden, batch))
+        return tf.reduce_sum(objective.losses(hidden, batch)[0] * batch.weights)
 
     with tf.GradientTape() as tape:
         tape.watch(embeddings)
@@ -119,92 +92,95 @@ def test_the_perturbation_raises_the_loss_of_the_batch_it_is_made_for():
     assert loss(away) - clean > 5 * abs(loss(noise) - clean)
 
 
-def test_norms_biases_and_embeddings_do_not_decay():
-    model = build(SHAPE, seed=1)
-    optimizer = Trainer(model, plan(), 16).optimizer
-    decayed = {v.path.split("/")[-1] for v in model.weights if optimizer._use_weight_decay(v)}
-    assert decayed == {"kernel"}
+def test_the_adversarial_loss_is_that_of_the_perturbed_rows_and_above_the_clean_one():
+    _, losses, _ = trained(plan(adversarial_share=1.0), 1)
+    assert all(adversarial > clean > 0 for clean, adversarial, _ in losses)
 
 
-def test_a_resumed_run_ends_with_the_same_bits(whole, tmp_path):
-    unbroken, told = whole
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, plan(), seconds=0, stop=20)
-    assert checkpoints.latest(tmp_path).step == 10
-    resumed, retold = run(tmp_path, plan())
-    for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert told == retold
-
-
-class Scripted:
-    """In the place of a trainer, where only the loop is looked at: its losses are given."""
-
-    length = 16
-    model = SimpleNamespace(dtype_policy=SimpleNamespace(name="float32"))
-
-    def __init__(self, losses, **changes):
-        self.losses = losses
-        self.plan = plan(steps=len(losses), **changes)
-
-    def step(self, batch, step):
-        return tf.constant([self.losses[step], 0.0])
-
-    def learning_rate(self, step):
-        return 0.5
-
-    def held_out_loss(self, rows):
-        return math.nan  # as without held-out rows
-
-
-def loop(trainer, folder):
+def test_two_micro_batches_make_the_step_of_one_batch_of_their_rows():
+    """Without masks in common the losses differ, so both are given the same rows and masks."""
     rows = repeating_rows()
-    return train(
-        trainer, rows, rows, scratch=folder, checkpoint_seconds=1e9, report=lambda *_: None
-    )
+    batch = rows.take(np.arange(4))
+    halves = [Batch(*(field[part] for field in batch)) for part in (slice(0, 2), slice(2, 4))]
+    model, whole = build(SHAPE, seed=1), build(SHAPE, seed=1)
+    two = Trainer(model, plan(rows=2, accumulate=2, mask_rate=0.9), 16)
+    one = Trainer(whole, plan(mask_rate=0.9), 16)
+    for trainer in (one, two):  # every ordinary token is predicted and none is hidden
+        trainer.objective.masked = _all_shown
+    first = one.step([batch], 0, 0, 1e-2, 0.9)
+    second = two.step(halves, 0, 0, 1e-2, 0.9)
+    np.testing.assert_allclose(first, second, rtol=1e-5)
+    for a, b in zip(whole.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_a_checkpoint_of_another_plan_is_not_used(tmp_path):
-    state = {"identity": {"learning_rate": 1}, "progress": {}}
-    checkpoints.save(tmp_path, 5, {}, state)
-    progress = loop(Scripted([1.0] * 10), tmp_path)
-    assert [point["step"] for point in progress.points] == [10]
+def _all_shown(tokens, segments, draw, rate):
+    from models.text.masking import MaskedBatch
+
+    slots = tf.tile(tf.range(1, 15)[None], (tokens.shape[0], 1))
+    targets = tf.gather(tokens, slots, batch_dims=1)
+    return MaskedBatch(tokens, slots, targets, tf.ones(slots.shape))
 
 
-def test_the_curve_holds_the_mean_loss_since_the_point_before_and_no_nan(tmp_path):
-    losses = [1.0] * 10 + [2.0, 4.0] * 5 + [5.0]
-    progress = loop(Scripted(losses, adversarial_share=0.0), tmp_path)
-    assert progress.points == [
-        {"step": step, "metrics": {"train_loss": loss, "learning_rate": 0.5}}
-        for step, loss in ((10, 1.0), (20, 3.0), (21, 5.0))
+def test_a_document_without_weight_teaches_nothing_and_a_heavy_one_more():
+    rows = repeating_rows()
+    model = build(SHAPE, seed=1)
+    trainer = Trainer(model, plan(weight_decay=0.0), 16)
+    batch = rows.take(np.arange(4))
+    before = model.get_weights()
+    none = trainer.step([batch._replace(weights=np.zeros((4, 16), np.float32))], 0, 0, 1e-2, 0.3)
+    assert none.numpy().tolist() == [0.0, 0.0, 0.0]
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    alone = np.zeros((4, 16), np.float32)
+    alone[2] = 5.0
+    losses = [
+        float(trainer.step([batch._replace(weights=w)], 0, 0, 0.0, 0.3)[0])
+        for w in (alone, alone / 5, batch.weights)
     ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert losses[0] != pytest.approx(losses[2], rel=1e-6)
 
 
-def test_a_diverging_run_stops_and_names_the_step(tmp_path):
-    with pytest.raises(Diverged, match="step 20"):
-        loop(Scripted([1.0] * 15 + [math.inf] * 15), tmp_path)
+def test_next_sentence_loss_falls_where_the_label_can_be_read_off():
+    rows = repeating_rows()
+    model = build(SHAPE, seed=1)
+    trainer = Trainer(model, plan(next_sentence=1.0), 16)
+    losses = []
+    for step in range(60):
+        batch = rows.take(Order(24, 7).at(step * 4, 4))
+        follows = np.full((4, 16), -1, np.int32)
+        follows[:, 0] = batch.tokens[:, 5] % 2
+        losses.append(trainer.step([batch._replace(follows=follows)], step, step, 1e-2, 0.3)[2])
+    assert float(losses[0]) == pytest.approx(np.log(2), abs=0.2)
+    assert np.mean(losses[-10:]) < 0.5
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
-    for step in (1, 2, 3):
-        checkpoints.save(tmp_path, step, {"w": np.full(3, step, np.float32)}, {"note": step})
-    assert sorted(path.name[-1] for path in tmp_path.iterdir()) == ["2", "3"]
-    damaged = tmp_path / "step-000000000003" / "tensors.safetensors"
-    blob = bytearray(damaged.read_bytes())
-    blob[-1] ^= 1
-    damaged.write_bytes(blob)
-    found = checkpoints.latest(tmp_path)
-    assert (found.step, found.state, found.tensors["w"].tolist()) == (2, {"note": 2}, [2, 2, 2])
-    state = tmp_path / "step-000000000002" / "state.json"
-    state.write_bytes(state.read_bytes().replace(b'"note":2', b'"note":9'))
-    assert checkpoints.latest(tmp_path) is None
+def test_the_average_follows_the_weights_and_can_be_kept():
+    weights, _, trainer = trained(plan(average=0.9), 1, steps=8)
+    with trainer.averaged():
+        averaged = trainer.model.get_weights()
+    for a, b in zip(weights, trainer.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    distance = sum(np.abs(a - b).sum() for a, b in zip(weights, averaged, strict=True))
+    started = build(SHAPE, seed=1).get_weights()
+    moved = sum(np.abs(a - b).sum() for a, b in zip(weights, started, strict=True))
+    assert 0 < distance < moved
+    trainer.keep_average()
+    for a, b in zip(averaged, trainer.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-def test_what_a_killed_writer_left_is_never_read_and_is_removed(tmp_path):
-    (tmp_path / "aside-000000000009").mkdir()
-    assert checkpoints.latest(tmp_path) is None
-    checkpoints.save(tmp_path, 1, {"w": np.zeros(1)}, {})
-    assert [path.name for path in tmp_path.iterdir()] == ["step-000000000001"]
+def test_what_is_put_back_is_all_that_a_run_goes_on_from():
+    _, _, trainer = trained(plan(average=0.9, next_sentence=1.0), 1)
+    saved = trainer.tensors()
+    trainer.reset()
+    started = build(SHAPE, seed=1).get_weights()
+    for a, b in zip(started, trainer.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    trainer.restore(saved)
+    again = trainer.tensors()
+    assert all(np.array_equal(saved[name], again[name]) for name in saved)
 
 
 def test_precision_goes_by_width_and_hardware_alone():
