@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.text.masking import MASK, SPECIALS
+from models.text.masking import Alphabet
 
 Int64 = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
@@ -42,7 +42,7 @@ class Slots(NamedTuple):
     """What can be seen of N masked positions; int64 (N) arrays.
 
     Attributes:
-        shown: The token that stands there, `MASK` if it is hidden.
+        shown: The token that stands there, [MASK] if it is hidden.
         left: The token before it, 0 at the beginning of a row.
         right: The token after it, 0 at the end of a row.
     """
@@ -108,20 +108,23 @@ class NgramModel:
 
     Args:
         tokens: int32 (N, L), packed rows to count.
-        vocabulary: Number of tokens.
+        alphabet: Which tokens are ordinary, and which is [MASK].
 
     Raises:
         ValueError: There are no ordinary tokens, or three of the vocabulary do not fit a key.
     """
 
-    def __init__(self, tokens: npt.NDArray[np.int32], vocabulary: int) -> None:
+    def __init__(self, tokens: npt.NDArray[np.int32], alphabet: Alphabet) -> None:
+        vocabulary = len(alphabet.ordinary)
         if vocabulary > _LARGEST_VOCABULARY:
             raise ValueError(f"at most {_LARGEST_VOCABULARY:,} tokens, got {vocabulary:,}")
-        rows, places = np.nonzero(tokens >= SPECIALS)
+        rows, places = np.nonzero(alphabet.ordinary[tokens])
         if not len(rows):
             raise ValueError("there is no token to count")
         word, left, right = (part.astype(np.uint64) for part in visible(tokens, rows, places))
+        self.alphabet = alphabet
         self.vocabulary = vocabulary
+        self.flat = alphabet.ordinary / alphabet.ordinary.sum()
         self.counted = len(rows)
         self.unigram = np.bincount(word.astype(np.int64), minlength=vocabulary) / len(rows)
         self.left = Counts.of(left, word, vocabulary)
@@ -141,7 +144,7 @@ class NgramModel:
         Expectation maximisation, each of the eight cases for itself; a case that does not occur
         keeps equal weights.
         """
-        cases, usable, shares = _cases(slots), self._usable(slots), self._at(slots, targets)
+        cases, usable, shares = self._cases(slots), self._usable(slots), self._at(slots, targets)
         for case in np.unique(cases).tolist():
             here = cases == case
             able, share = usable[here].astype(float), shares[here]
@@ -168,12 +171,10 @@ class NgramModel:
     def _distributions(self, slots: Slots) -> Iterator[Float64]:
         """Probability of every token, (n, V), some slots at a time."""
         step = max(1, _NUMBERS_AT_ONCE // self.vocabulary)
-        flat = np.zeros(self.vocabulary)
-        flat[SPECIALS:] = 1 / (self.vocabulary - SPECIALS)
         for start in range(0, len(slots.shown), step):
             part = Slots(*(field[start : start + step] for field in slots))
             mixed = self._mixed(part)
-            shares = mixed[:, :1] * flat + mixed[:, 1:2] * self.unigram
+            shares = mixed[:, :1] * self.flat + mixed[:, 1:2] * self.unigram
             for column, (counts, contexts) in enumerate(self._tables(part), start=2):
                 owners, tokens, found = counts.followers(contexts)
                 scale = mixed[:, column] / np.maximum(counts.total(contexts), 1)
@@ -188,34 +189,33 @@ class NgramModel:
 
     def _usable(self, slots: Slots) -> npt.NDArray[np.bool_]:
         """Which parts can be had at each slot, (N, parts)."""
-        shown, left, right = (field != MASK for field in slots)
+        shown, left, right = (field != self.alphabet.mask for field in slots)
         always = np.ones(len(shown), bool)
         seen = [counts.total(contexts) > 0 for counts, contexts in self._tables(slots)]
         # as it is masked, the position shows a token that may be the true one, unless it is special
-        told = shown & (slots.shown >= SPECIALS)
+        told = shown & self.alphabet.ordinary[slots.shown]
         parts = (left & seen[0], right & seen[1], left & right & seen[2])
         return np.stack([always, always, *parts, told], axis=1)
 
     def _at(self, slots: Slots, targets: Int64) -> Float64:
         """What each part gives the true token, (N, parts)."""
         words = targets.astype(np.uint64)
-        flat = np.full(len(targets), 1 / (self.vocabulary - SPECIALS))
         shares = [
             counts.count(contexts, words) / np.maximum(counts.total(contexts), 1)
             for counts, contexts in self._tables(slots)
         ]
         told = (slots.shown == targets).astype(float)
-        return np.stack([flat, self.unigram[targets], *shares, told], axis=1)
+        return np.stack([self.flat[targets], self.unigram[targets], *shares, told], axis=1)
 
     def _mixed(self, slots: Slots) -> Float64:
         """The weights of each slot's parts, 0 for those that cannot be had, (N, parts)."""
-        able = self._usable(slots) * self.weights[_cases(slots)]
+        able = self._usable(slots) * self.weights[self._cases(slots)]
         return np.asarray(able / able.sum(axis=1, keepdims=True))
 
-
-def _cases(slots: Slots) -> Int64:
-    """Number of the combination of what is visible: shown, left, right."""
-    return np.asarray(sum((field != MASK).astype(np.int64) << i for i, field in enumerate(slots)))
+    def _cases(self, slots: Slots) -> Int64:
+        """Number of the combination of what is visible: shown, left, right."""
+        seen = [(field != self.alphabet.mask).astype(np.int64) for field in slots]
+        return np.asarray(seen[0] + 2 * seen[1] + 4 * seen[2])
 
 
 def _looked_up(keys: UInt64, values: Float64, wanted: UInt64) -> Float64:

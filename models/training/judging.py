@@ -9,13 +9,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models import inference
-from models.text.masking import mask
+from models.text.masking import Alphabet, mask, slots_per_row
 from models.text.rows import Rows
+from models.training.schedule import Plan
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-_HELD_OUT = 1 << 30  # the steps whose masks `Trainer.held_out_loss` draws
+_HELD_OUT = 1 << 30  # the draws of `Trainer.held_out`
 
 
 class Hidden(NamedTuple):
@@ -32,22 +33,24 @@ class Hidden(NamedTuple):
     targets: Int64
 
 
-def hide(rows: Rows, *, batch: int, rate: float, vocabulary: int, seed: int) -> Hidden:
-    """Hide tokens as training with the same arguments does for its held-out loss.
+def hide(rows: Rows, plan: Plan, alphabet: Alphabet) -> Hidden:
+    """Hide tokens as `Trainer.held_out` does under a plan.
 
     Args:
         rows: Packed rows, at least one.
-        batch: Rows of a batch; decides the masks, each batch having its own.
-        rate: Share of the ordinary tokens to predict.
-        vocabulary: Number of tokens.
-        seed: Of the masks.
+        plan: Says what is hidden together, how much, and by which seed; its micro-batches decide
+            the masks too, each having its own.
+        alphabet: Of the vocabulary.
     """
+    slots = slots_per_row(rows.length, plan.highest_mask_rate)
     shown, which, targets = [], [], []
-    for number, start in enumerate(range(0, len(rows), batch)):
-        tokens = rows.padded(start, batch).tokens
+    for number, start in enumerate(range(0, len(rows), plan.rows)):
+        batch = rows.padded(start, plan.rows)
+        tokens = batch.tokens
         drawn = mask(
-            tf.constant(tokens), rate=rate, vocabulary=vocabulary, seed=tf.constant(seed),
-            step=tf.constant(_HELD_OUT + number),
+            tf.constant(tokens), tf.constant(batch.segments), alphabet=alphabet,
+            rate=tf.constant(plan.mask_rate), slots=slots, seed=plan.seed,
+            draw=tf.constant(_HELD_OUT + number), kind=plan.masking, span=plan.span,
         )  # fmt: skip
         used = np.argwhere(drawn.weights.numpy() > 0)
         places = drawn.slots.numpy()[used[:, 0], used[:, 1]]

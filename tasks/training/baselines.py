@@ -33,8 +33,10 @@ from tasks.training.vocabulary import PREFIX
 
 if TYPE_CHECKING:
     from models.network.lstm import LstmMaskedModel
+    from models.text.masking import Alphabet
     from models.text.rows import Rows
     from models.training.judging import Hidden
+    from models.training.schedule import Plan
 
 _MOST_JUDGED = 65_536  # positions of held-out rows
 _MOST_COUNTED = 20_000_000  # positions of training rows read by the n-gram model
@@ -87,6 +89,7 @@ def baselines(
     Raises:
         UserError: The LSTM's loss diverged.
     """
+    from models.text.masking import Alphabet
     from models.text.rows import Rows
     from models.training.judging import hide
 
@@ -96,17 +99,37 @@ def baselines(
         why = "there is no held-out text"
         (out / "baselines.json").write_bytes(orjson.dumps({"skipped": why}, option=_JSON))
         return Outcome(summary=why, skipped=why)
-    size, batch = tokenizer.get_vocab_size(), pretrain.batch_tokens // training.length
-    held_out = held_out.sample(max(batch, _MOST_JUDGED // training.length))
-    hidden = hide(held_out, batch=batch, rate=pretrain.mask_rate, vocabulary=size, seed=seed)
-    judged = [_encoder(pretrained, hidden, batch)]
+    alphabet, plan = Alphabet.of(tokenizer), _plan(config, pretrain, training.length, seed)
+    held_out = held_out.sample(max(1, _MOST_JUDGED // training.length))
+    hidden = hide(held_out, plan, alphabet)
+    judged = [_encoder(pretrained, hidden, plan.rows)]
     if config.lstm:
-        model, tokens = _train_lstm(training, size, config, pretrain, seed, scratch, log)
+        model, tokens = _train_lstm(
+            training, plan, alphabet, config, pretrain.checkpoint_seconds, scratch, log
+        )
         _save_lstm(model, out / "lstm")
-        judged.append(_neural("lstm", model, tokens, hidden, batch))
+        judged.append(_neural("lstm", model, tokens, hidden, plan.rows))
     if config.ngram:
-        judged.append(_ngram(training, hidden, size, batch, pretrain.mask_rate, seed))
+        judged.append(_ngram(training, hidden, plan, alphabet))
     return _write(out, judged, hidden, tokenizer, config.bootstrap, seed)
+
+
+def _plan(config: Baselines, pretrain: Pretraining, length: int, seed: int) -> Plan:
+    """The encoder's plan, with the LSTM's budget and rate, and without adversary."""
+    from models.training.schedule import Plan
+
+    return Plan(
+        presentations=max(1, round(config.tokens / length)),
+        rows=max(1, pretrain.batch_tokens // length),
+        learning_rate=config.learning_rate,
+        warmup=pretrain.warmup,
+        decay=pretrain.decay,
+        weight_decay=pretrain.weight_decay,
+        mask_rate=pretrain.mask_rate,
+        adversarial_share=0.0,
+        adversarial_epsilon=pretrain.adversarial_epsilon,
+        seed=seed,
+    )
 
 
 def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> _Judged:
@@ -132,49 +155,40 @@ def _neural(name: str, model: Any, tokens: int, hidden: Hidden, batch: int) -> _
 
 def _train_lstm(
     training: Rows,
-    vocabulary: int,
+    plan: Plan,
+    alphabet: Alphabet,
     config: Baselines,
-    pretrain: Pretraining,
-    seed: int,
+    checkpoint_seconds: float,
     scratch: Path,
     log: Log,
 ) -> tuple[LstmMaskedModel, int]:
-    """The trained LSTM and how many tokens it was shown; everything else as in pretraining."""
+    """The trained LSTM and how many tokens it was shown."""
     from models.network.lstm import LstmConfig, build_lstm
-    from models.training.loop import Diverged, train
-    from models.training.trainer import Plan, Trainer
+    from models.training.loop import Diverged, Now, train
+    from models.training.trainer import Trainer
 
-    rows = pretrain.batch_tokens // training.length
-    plan = Plan(
-        steps=max(1, round(config.tokens / pretrain.batch_tokens)),
-        rows=rows,
-        learning_rate=config.learning_rate,
-        warmup=pretrain.warmup,
-        decay=pretrain.decay,
-        weight_decay=pretrain.weight_decay,
-        mask_rate=pretrain.mask_rate,
-        adversarial_share=0.0,
-        adversarial_epsilon=pretrain.adversarial_epsilon,
-        seed=seed,
-    )
-    model = build_lstm(LstmConfig(vocabulary, config.layers, config.width), seed)
+    shape = LstmConfig(len(alphabet.ordinary), config.layers, config.width)
+    model = build_lstm(shape, plan.seed)
 
-    def report(done: int, total: int, loss: float, speed: float, _: object) -> None:
-        log.progress(done, total, f"LSTM loss {loss:.2f}, {speed / 1000:.1f}k tok/s")
+    def report(now: Now) -> None:
+        log.progress(now.share, 1.0, f"LSTM loss {now.loss:.2f}")
 
+    xla = plan.steps() >= _XLA_FROM_STEPS
     try:
-        train(
-            Trainer(model, plan, training.length, xla=plan.steps >= _XLA_FROM_STEPS),
+        progress = train(
+            Trainer(model, plan, training.length, alphabet, xla=xla),
             training,
             training.sample(0),  # judged at the end, beside the others
-            scratch=scratch, checkpoint_seconds=pretrain.checkpoint_seconds, report=report,
-        )  # fmt: skip
+            scratch=scratch,
+            checkpoint_seconds=checkpoint_seconds,
+            report=report,
+        )
     except Diverged as error:
         raise UserError(
             f"the LSTM baseline diverged: {error}",
             f"Lower baselines.learning_rate (now {config.learning_rate}).",
         ) from error
-    return model, plan.steps * rows * training.length
+    return model, progress.tokens
 
 
 def _save_lstm(model: LstmMaskedModel, folder: Path) -> None:
@@ -185,9 +199,7 @@ def _save_lstm(model: LstmMaskedModel, folder: Path) -> None:
     weights.save(model, folder / "lstm.safetensors")
 
 
-def _ngram(
-    training: Rows, hidden: Hidden, vocabulary: int, batch: int, rate: float, seed: int
-) -> _Judged:
+def _ngram(training: Rows, hidden: Hidden, plan: Plan, alphabet: Alphabet) -> _Judged:
     """Count nine tenths of the rows, weigh on the rest, and count all of them."""
     from models.text.ngram import NgramModel, visible
     from models.text.rows import Rows
@@ -195,11 +207,11 @@ def _ngram(
 
     seen = training.sample(max(1, _MOST_COUNTED // training.length))
     back = np.arange(len(seen)) % _HELD_BACK == _HELD_BACK - 1
-    model = NgramModel(seen.tokens, vocabulary)
+    model = NgramModel(seen.tokens, alphabet)
     if back.any():
         part = Rows(seen.tokens[back], seen.segments[back], seen.positions[back])
-        asked = hide(part, batch=batch, rate=rate, vocabulary=vocabulary, seed=seed)
-        tuned = NgramModel(seen.tokens[~back], vocabulary)
+        asked = hide(part, plan, alphabet)
+        tuned = NgramModel(seen.tokens[~back], alphabet)
         tuned.fit(visible(asked.rows.tokens, *asked.which.T), asked.targets)
         model.weights = tuned.weights
     slots = visible(hidden.rows.tokens, *hidden.which.T)

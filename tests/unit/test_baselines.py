@@ -13,19 +13,22 @@ from tokenizers import Tokenizer, models
 from models.network import weights
 from models.network.encoder import EncoderConfig, build
 from models.network.lstm import LstmConfig, LstmMaskedModel, build_lstm
-from models.text.masking import MASK
+from models.text.masking import Alphabet
 from models.text.ngram import NgramModel, Slots, visible
 from models.text.rows import Rows
 from models.training.judging import hide, judge
 from models.training.loop import train
-from models.training.trainer import Plan, Trainer
+from models.training.schedule import Plan
+from models.training.trainer import Trainer
 from tasks.configuration import Baselines, Pretraining
 from tasks.log import Log
 from tasks.training.baselines import baselines
 
+LETTERS = Alphabet.plain(30)
+MASK = LETTERS.mask
 SMALL = LstmConfig(vocabulary=30, layers=2, width=16)
 PLAN = Plan(
-    steps=60, rows=4, learning_rate=2e-2, warmup=0.1, decay=0.3, weight_decay=0.01, mask_rate=0.3,
+    presentations=240, rows=4, learning_rate=2e-2, warmup=0.1, decay=0.3, weight_decay=0.01, mask_rate=0.3,
     adversarial_share=0.0, adversarial_epsilon=0.1, seed=7,
 )  # fmt: skip
 
@@ -117,8 +120,9 @@ def test_the_same_seed_gives_the_same_lstm_and_a_saved_one_is_equal(tmp_path: Pa
 
 def test_norms_biases_and_embeddings_of_the_lstm_do_not_decay() -> None:
     model = build_lstm(SMALL, seed=1)
-    optimizer = Trainer(model, PLAN, 16).optimizer
-    decayed = {v.path.split("/")[-1] for v in model.weights if optimizer._use_weight_decay(v)}
+    trainer = Trainer(model, PLAN, 16)
+    kinds = zip(trainer.variables, trainer.optimizer.decayed, strict=True)
+    decayed = {v.path.split("/")[-1] for v, decays in kinds if decays}
     assert decayed == {"kernel", "recurrent_kernel"}
 
 
@@ -133,7 +137,7 @@ def test_the_loop_teaches_the_lstm_and_all_models_are_judged_as_the_loop_does(
     )
     told = progress.points[-1]["metrics"]["validation_loss"]
     assert told < math.log(25) - 1
-    hidden = hide(rows, batch=4, rate=0.3, vocabulary=30, seed=7)
+    hidden = hide(rows, PLAN, LETTERS)
     losses, right = judge(model, hidden, batch=4)
     assert losses.mean() == pytest.approx(told, rel=1e-5)
     assert right.mean() > 1 / 25
@@ -141,7 +145,7 @@ def test_the_loop_teaches_the_lstm_and_all_models_are_judged_as_the_loop_does(
 
 def test_an_ngram_mixture_is_what_a_hand_computes() -> None:
     # [CLS] a b a c [SEP] with a=5, b=6, c=7 and a vocabulary of 8: three ordinary tokens
-    model = NgramModel(np.array([[2, 5, 6, 5, 7, 3]], np.int32), 8)
+    model = NgramModel(np.array([[2, 5, 6, 5, 7, 3]], np.int32), Alphabet.plain(8))
     model.weights[:] = (0.1, 0.1, 0.2, 0.2, 0.3, 0.1)
 
     def slots(shown: int, left: int, right: int) -> Slots:
@@ -162,8 +166,8 @@ def test_an_ngram_mixture_is_what_a_hand_computes() -> None:
 
 def test_the_probabilities_of_all_tokens_sum_to_one() -> None:
     training, asked = chained_rows(50), chained_rows(4, seed=1)
-    model = NgramModel(training.tokens, 30)
-    hidden = hide(asked, batch=4, rate=0.3, vocabulary=30, seed=1)
+    model = NgramModel(training.tokens, LETTERS)
+    hidden = hide(asked, PLAN, LETTERS)
     slots = visible(hidden.rows.tokens, *hidden.which.T)
     (shares,) = model._distributions(slots)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -173,10 +177,10 @@ def test_the_probabilities_of_all_tokens_sum_to_one() -> None:
 
 def test_neighbours_beat_the_unigram_where_the_text_is_a_chain() -> None:
     training, tuning, asked = (chained_rows(n, seed=i) for i, n in enumerate((300, 60, 60)))
-    model = NgramModel(training.tokens, 30)
+    model = NgramModel(training.tokens, LETTERS)
     found = []
     for rows in (tuning, asked):
-        hidden = hide(rows, batch=4, rate=0.3, vocabulary=30, seed=1)
+        hidden = hide(rows, PLAN, LETTERS)
         slots = visible(hidden.rows.tokens, *hidden.which.T)
         if rows is tuning:
             equal = model.losses(slots, hidden.targets).mean()
@@ -201,6 +205,7 @@ def night(tmp_path: Path) -> dict[str, Path]:
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*specials, *(f"##w{i}" for i in range(5)), *(f"w{i:02}" for i in range(20))]
     tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(specials)
     tokenizer.save(str(folders["tokenized"] / "tokenizer.json"))
     shape = EncoderConfig(vocabulary=30, layers=1, width=16, heads=2)
     (folders["pretrained"] / "model").mkdir()
@@ -235,7 +240,7 @@ def test_every_model_answers_for_the_same_tokens_and_the_bytes_repeat(
         assert path.read_bytes() == other.read_bytes(), path.name
     encoder, lstm, ngram = found["models"]
     assert [m["name"] for m in found["models"]] == ["encoder", "lstm", "ngram"]
-    assert [m["tokens"] for m in found["models"]] == [5000, 10 * 128, 60 * 32]
+    assert [m["tokens"] for m in found["models"]] == [5000, 11 * 128, 60 * 32]
     assert ngram["loss"]["value"] < encoder["loss"]["value"]  # which was never trained
     gap = lstm["loss"]["value"] - encoder["loss"]["value"]
     assert lstm["behind_encoder"]["value"] == pytest.approx(gap)
