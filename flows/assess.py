@@ -60,7 +60,8 @@ def assess(
             opposing = _evaluate(opponent, prepared["clean"], c, prefix="champion_")
         floored = floors(
             judged["quality"], prepared["augment"], prepared["correct"], prepared["clean"],
-            config=c.evaluate, seed=c.seed,
+            trained["baselines"], trained["tokenize"], config=c.evaluate, baselines=c.baselines,
+            finetune=c.finetune, seed=c.seed,
         )  # fmt: skip
         explained = explain(
             candidate, prepared["clean"], judged["quality"], config=c.explain, seed=c.seed

@@ -209,6 +209,7 @@ class Baselines(Section):
     width: int = Field(256, ge=16, le=4096, multiple_of=2, description="LSTM's hidden size")
     tokens: int = Field(150_000, ge=1000, description="LSTM's budget (token presentations)")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak of the LSTM's schedule")
+    epochs: int = Field(2, ge=1, le=100, description="LSTM's passes over the labelled rows")
     ngram: bool = Field(True, description="Count an interpolated trigram model")
     bootstrap: int = Field(
         1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"

@@ -1,11 +1,13 @@
-"""What the classes are worth without a language model: the floors under the accuracy.
+"""The floors under the accuracy: what the classes are worth to simpler models.
 
-Two of them, taught on the training rows of the classifier with the same weights, and judged on the
-test rows that `quality` judged:
+All of them are taught on the training rows of the classifier with the same weights, and judged on
+the test rows that `quality` judged:
 
 - `majority`: the commonest class of the training rows, whatever the text says;
 - `logistic`: logistic regression on the words and pairs of words of a text (tf-idf, L2), which on
-  little text is hard to beat (Wang and Manning 2012, https://aclanthology.org/P12-2018/).
+  little text is hard to beat (Wang and Manning 2012, https://aclanthology.org/P12-2018/);
+
+- `lstm`: the LSTM baseline, fine-tuned by the encoder's own loop, if it was trained.
 
 A model that is not above these has learnt nothing from pretraining that its task needs.
 """
@@ -20,8 +22,9 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.configuration import Evaluation
+from tasks.configuration import Baselines, Evaluation, Finetuning
 from tasks.evaluation.bootstrap import interval, paired_difference, share
+from tasks.evaluation.floor_lstm import lstm_guesses
 from tasks.evaluation.quality import macro_f1
 from tasks.log import Log
 from tasks.records import Outcome
@@ -38,8 +41,12 @@ def floors(
     training: Path,
     corrected: Path | None,
     corpus: Path,
+    compared: Path,
+    tokenized: Path,
     *,
     config: Evaluation,
+    baselines: Baselines,
+    finetune: Finetuning,
     seed: int,
     out: Path,
     log: Log,
@@ -51,16 +58,21 @@ def floors(
         training: The folder the classifier was fine-tuned from.
         corrected: `weights.parquet`, if rows weigh unlike.
         corpus: The cleaned folder, whose test rows were judged.
+        compared: What `baselines` wrote; `lstm/`, if there is one.
+        tokenized: Holds the vocabulary.
         config: Number of resamples.
-        seed: Seed of the resamples.
+        baselines: How the LSTM is fine-tuned.
+        finetune: How the model was.
+        seed: Seed of the resamples and of the LSTM's fine-tuning.
         out: Gets `floors.json` and `predictions.parquet` (a column per floor).
-        log: Unused; the stage takes seconds.
+        log: Progress.
 
     Returns:
         Each floor's accuracy, and how far the model is above it.
     """
     path = judged / "predictions.parquet"
-    taught = _taught(training, corrected)
+    labelled = _labelled(training, corrected)
+    taught = labelled.filter(pl.col("split") == "train")
     if not path.exists() or taught["label"].n_unique() < 2:
         why = "there are no classes to predict"
         (out / "floors.json").write_bytes(orjson.dumps({"skipped": why}, option=_JSON))
@@ -72,14 +84,20 @@ def floors(
     found = rows.select("row_id", "label", "predicted").with_columns(
         majority=pl.lit(_majority(taught)), logistic=pl.Series(guesses, dtype=pl.String)
     )
+    kinds: list[tuple[str, str, int | None]] = [
+        ("model", "predicted", None), ("logistic", "logistic", features), ("majority", "majority", 0),
+    ]  # fmt: skip
+    if (compared / "lstm").exists():
+        by_lstm, size = lstm_guesses(
+            compared / "lstm", tokenized / "tokenizer.json", labelled, rows["text"].fill_null(""),
+            config=baselines, finetune=finetune, seed=seed, log=log,
+        )  # fmt: skip
+        found = found.with_columns(lstm=pl.Series(by_lstm, dtype=pl.String))
+        kinds.insert(1, ("lstm", "lstm", size))
     found.write_parquet(out / "predictions.parquet")
     entries = [
         _entry(name, found, column, taught, size, config.bootstrap, seed)
-        for name, column, size in (
-            ("model", "predicted", None),
-            ("logistic", "logistic", features),
-            ("majority", "majority", 0),
-        )
+        for name, column, size in kinds
     ]
     (out / "floors.json").write_bytes(
         orjson.dumps({"rows": len(found), "models": entries}, option=_JSON)
@@ -87,10 +105,10 @@ def floors(
     return _outcome(entries)
 
 
-def _taught(training: Path, corrected: Path | None) -> pl.DataFrame:
-    """Labelled training rows with their weights, as fine-tuning takes them."""
+def _labelled(training: Path, corrected: Path | None) -> pl.DataFrame:
+    """Labelled training and validation rows with their weights, as fine-tuning takes them."""
     rows = pl.read_parquet(training / "corpus.parquet").filter(
-        pl.col("label").is_not_null() & (pl.col("split") == "train")
+        pl.col("label").is_not_null() & pl.col("split").is_in(["train", "validation"])
     )
     path = corrected / "weights.parquet" if corrected else None
     if path is None or not path.exists():

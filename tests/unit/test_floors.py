@@ -4,9 +4,11 @@ from pathlib import Path
 
 import orjson
 import polars as pl
-import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tasks.configuration import Evaluation
+from models.network import weights as stored
+from models.network.lstm import LstmConfig, build_lstm
+from tasks.configuration import Baselines, Evaluation, Finetuning
 from tasks.evaluation.floors import floors
 from tasks.log import Log
 from tasks.records import Outcome
@@ -16,7 +18,26 @@ TAUGHT = [(f"a {tone} film of {i}", "up" if tone == "good" else "down", "train")
 ASKED = [("a good film", "up"), ("a bad film", "down"), ("bad", "down"), ("", "up")]
 
 
-def _judge(folder: Path, guesses: list[str], weights: dict[str, float] | None = None) -> Outcome:
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "bad", "film", "of"]
+
+
+def _lstm(folder: Path) -> None:
+    """An LSTM that was never trained, and a vocabulary."""
+    shape = LstmConfig(len(WORDS), layers=1, width=16)
+    (folder / "lstm").mkdir(parents=True)
+    (folder / "lstm/config.json").write_bytes(orjson.dumps(shape.to_dict()))
+    stored.save(build_lstm(shape), folder / "lstm/lstm.safetensors")
+    tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _judge(
+    folder: Path,
+    guesses: list[str],
+    weights: dict[str, float] | None = None,
+    lstm: bool = False,
+) -> Outcome:
     """The floors beside a model that guessed so; training and test rows in one corpus."""
     names = ("judged", "corpus", "corrected", "out")
     judged, corpus, corrected, out = (folder / name for name in names)
@@ -34,8 +55,12 @@ def _judge(folder: Path, guesses: list[str], weights: dict[str, float] | None = 
     if weights:
         weighed = frame.select("row_id", pl.col("label").replace_strict(weights).alias("weight"))
         weighed.write_parquet(corrected / "weights.parquet")
+    if lstm:
+        _lstm(folder / "compared")
     return floors.fn(
-        judged, corpus, corrected if weights else None, corpus, config=Evaluation(bootstrap=50),
+        judged, corpus, corrected if weights else None, corpus, folder / "compared",
+        folder / "compared", config=Evaluation(bootstrap=50),
+        baselines=Baselines(epochs=8, learning_rate=2e-2), finetune=Finetuning(batch=4, max_tokens=16),
         seed=1, out=out, log=Log(),
     )  # fmt: skip
 
@@ -61,14 +86,17 @@ def test_the_rows_weigh_what_the_correction_says(tmp_path: Path) -> None:
     assert rows["logistic"].to_list()[3] == "down"  # a text without a word
 
 
-def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_lstm_learns_the_classes_and_the_same_inputs_give_the_same_bytes(
+    tmp_path: Path,
+) -> None:
     for name in ("one", "two"):
-        _judge(tmp_path / name, ["up", "down", "down", "up"])
+        _judge(tmp_path / name, ["up", "down", "down", "up"], lstm=True)
+    rows = pl.read_parquet(tmp_path / "one/out/predictions.parquet")
+    assert rows["lstm"].to_list()[:2] == ["up", "down"]
     for file in ("floors.json", "predictions.parquet"):
         one, two = (tmp_path / name / "out" / file for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes(), file
 
 
-@pytest.mark.parametrize("guesses", [[]])
-def test_a_model_without_classes_has_no_floors(tmp_path: Path, guesses: list[str]) -> None:
-    assert _judge(tmp_path, guesses).skipped == "there are no classes to predict"
+def test_a_model_without_classes_has_no_floors(tmp_path: Path) -> None:
+    assert _judge(tmp_path, []).skipped == "there are no classes to predict"
