@@ -2,34 +2,25 @@
 
 Encoder, LSTM and n-gram model guess the same hidden tokens of the same held-out rows, hidden as in
 pretraining. The LSTM is trained by the encoder's own loop, on the same rows with the same masks,
-without adversary; it is as good as its budget, so the tokens that each model saw stand beside
-its figures. Bits per character are
-
-    sum of -log2 p over the hidden tokens / characters of the hidden tokens
-
-the mark of a piece that continues a word not counted, so that a vocabulary of short pieces does
-not look better than it is.
+without adversary; it is as good as its budget, so the tokens that each model saw stand beside its
+figures.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-import polars as pl
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from tasks.configuration import Baselines, Pretraining
 from tasks.errors import UserError
-from tasks.evaluation.bootstrap import interval, paired_difference, ratio
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
-from tasks.training.vocabulary import PREFIX
+from tasks.training.baseline_figures import Judged, write
 
 if TYPE_CHECKING:
     from models.network.lstm import LstmMaskedModel
@@ -43,17 +34,6 @@ _MOST_COUNTED = 20_000_000  # positions of training rows read by the n-gram mode
 _XLA_FROM_STEPS = 100  # compiling takes as long as this many steps gain
 _HELD_BACK = 10  # one training row in so many tunes the n-gram model's weights
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """One model's answers at the hidden tokens, and what it is made of."""
-
-    name: str
-    losses: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    parameters: int
-    tokens: int
 
 
 @stage
@@ -111,7 +91,7 @@ def baselines(
         judged.append(_neural("lstm", model, tokens, hidden, plan.rows))
     if config.ngram:
         judged.append(_ngram(training, hidden, plan, alphabet))
-    return _write(out, judged, hidden, tokenizer, config.bootstrap, seed)
+    return write(out, judged, hidden, tokenizer, config.bootstrap, seed)
 
 
 def _plan(config: Baselines, pretrain: Pretraining, length: int, seed: int) -> Plan:
@@ -132,7 +112,7 @@ def _plan(config: Baselines, pretrain: Pretraining, length: int, seed: int) -> P
     )
 
 
-def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> _Judged:
+def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> Judged:
     from models.network import weights
     from models.network.encoder import EncoderConfig, build
     from models.training import devices
@@ -145,12 +125,12 @@ def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> _Judged:
     return _neural("encoder", model, seen, hidden, batch)
 
 
-def _neural(name: str, model: Any, tokens: int, hidden: Hidden, batch: int) -> _Judged:
+def _neural(name: str, model: Any, tokens: int, hidden: Hidden, batch: int) -> Judged:
     from models.training.judging import judge
 
     losses, right = judge(model, hidden, batch=batch)
     parameters = int(sum(np.prod(weight.shape) for weight in model.weights))
-    return _Judged(name, losses, right, parameters, tokens)
+    return Judged(name, losses, right, parameters, tokens)
 
 
 def _train_lstm(
@@ -199,7 +179,7 @@ def _save_lstm(model: LstmMaskedModel, folder: Path) -> None:
     weights.save(model, folder / "lstm.safetensors")
 
 
-def _ngram(training: Rows, hidden: Hidden, plan: Plan, alphabet: Alphabet) -> _Judged:
+def _ngram(training: Rows, hidden: Hidden, plan: Plan, alphabet: Alphabet) -> Judged:
     """Count nine tenths of the rows, weigh on the rest, and count all of them."""
     from models.text.ngram import NgramModel, visible
     from models.text.rows import Rows
@@ -215,76 +195,10 @@ def _ngram(training: Rows, hidden: Hidden, plan: Plan, alphabet: Alphabet) -> _J
         tuned.fit(visible(asked.rows.tokens, *asked.which.T), asked.targets)
         model.weights = tuned.weights
     slots = visible(hidden.rows.tokens, *hidden.which.T)
-    return _Judged(
+    return Judged(
         "ngram",
         model.losses(slots, hidden.targets),
         model.guesses(slots) == hidden.targets,
         model.parameters,
         int((seen.segments > 0).sum()),
     )
-
-
-def _write(
-    out: Path,
-    judged: list[_Judged],
-    hidden: Hidden,
-    tokenizer: Tokenizer,
-    resamples: int,
-    seed: int,
-) -> Outcome:
-    """Sum up by packed row, which is the unit of resampling, and write figures with intervals."""
-    names = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
-    sizes = np.array([len(name.removeprefix(PREFIX)) for name in names])
-    characters = _by_row(hidden, sizes[hidden.targets])
-    asked = _by_row(hidden, np.ones(len(hidden.targets)))
-    frames, entries = [], []
-    reference: NDArray[np.float64] | None = None
-    for one in judged:
-        loss, right = _by_row(hidden, one.losses), _by_row(hidden, one.right)
-        columns = {"loss_sum": loss, "tokens": asked, "correct": right, "characters": characters}
-        frame = pl.DataFrame(columns).with_row_index("row").filter(pl.col("tokens") > 0)
-        frames.append(frame.with_columns(model=pl.lit(one.name)))
-        pairs = frame.select("loss_sum", "tokens").to_numpy()
-        reference = pairs if reference is None else reference
-        entries.append(_entry(one, frame, reference, resamples, seed))
-    pl.concat(frames).write_parquet(out / "held_out.parquet")
-    found = {
-        "rows": len(hidden.rows), "tokens_hidden": len(hidden.targets),
-        "characters": int(characters.sum()), "models": entries,
-    }  # fmt: skip
-    (out / "baselines.json").write_bytes(orjson.dumps(found, option=_JSON))
-    metrics = {
-        f"{entry['name']}_{name}": entry[name]["value"]
-        for entry in entries
-        for name in ("loss", "accuracy", "bits_per_character")
-    }
-    told = ", ".join(f"{entry['name']} {entry['loss']['value']:.2f}" for entry in entries)
-    return Outcome(summary=f"held-out loss: {told}", metrics=metrics, artifacts=("baselines.json",))
-
-
-def _by_row(hidden: Hidden, values: NDArray[Any]) -> NDArray[np.float64]:
-    sums = np.bincount(hidden.which[:, 0], weights=values, minlength=len(hidden.rows))
-    return sums.astype(np.float64)
-
-
-def _entry(
-    one: _Judged, frame: pl.DataFrame, reference: NDArray[np.float64], resamples: int, seed: int
-) -> dict[str, Any]:
-    def per(top: pl.Expr, bottom: str) -> NDArray[np.float64]:
-        return frame.select(top, pl.col(bottom).cast(pl.Float64).alias("per")).to_numpy()
-
-    def about(values: NDArray[np.float64]) -> dict[str, float]:
-        return interval(values, resamples=resamples, seed=seed, statistic=ratio)
-
-    loss = per(pl.col("loss_sum"), "tokens")
-    return {
-        "name": one.name,
-        "loss": about(loss),
-        "accuracy": about(per(pl.col("correct"), "tokens")),
-        "bits_per_character": about(per(pl.col("loss_sum") / float(np.log(2)), "characters")),
-        "behind_encoder": paired_difference(
-            loss, reference, resamples=resamples, seed=seed, statistic=ratio
-        ),
-        "parameters": one.parameters,
-        "tokens": one.tokens,
-    }
