@@ -1,10 +1,10 @@
 """The model bundle: one folder that holds everything needed to ask the model anything.
 
-    config.json           the encoder's shape and `max_tokens`
-    tokenizer.json        Hugging Face's format
-    labels.json           {"classes": [...]}, empty without labels
-    encoder.safetensors   encoder and masked-language-model head, as pretrained
-    head.safetensors      the fine-tuned encoder and the classification head; absent without labels
+    encoder/      encoder and masked-language-model head, as pretrained
+    classifier/   the fine-tuned encoder and the classification head; absent without labels
+
+Each is a folder in Hugging Face's format (see `models.network.hugging_face`), so any tool that
+reads ModernBERT reads it. Classes and the most tokens of a text are where that format has them.
 
 The encoder is there twice because fine-tuning moves it away from its masked-language-model head:
 facts and held-out loss are asked of the pretrained weights, classes of the fine-tuned ones. Each
@@ -13,24 +13,22 @@ alone would make the other's figures meaningless; the weights are small beside t
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from models import inference
-from models.network import weights
+from models.network import hugging_face
 from models.network.configuration import EncoderConfig
-from models.network.encoder import MaskedLanguageModel, build
-from models.network.heads import Classifier, build_classifier
+from models.network.encoder import MaskedLanguageModel
+from models.network.heads import Classifier
 from models.text.batching import batches, pad
-from models.text.reader import Reader
+from models.text.reader import MASK, Reader
 from models.training import devices
 
-_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+ENCODER, CLASSIFIER = "encoder", "classifier"
 
 
 class TextModel:
@@ -54,21 +52,24 @@ class TextModel:
         """Read a bundle.
 
         Args:
-            folder: Directly holds the files named in the module's docstring.
+            folder: Directly holds the folders named in the module's docstring.
 
         Raises:
             ValueError: A file is missing or does not fit the others.
         """
         devices.prepare()
         config, max_tokens = read_config(folder)
-        masked = build(config)
-        weights.load(masked, folder / "encoder.safetensors")
-        classes = orjson.loads((folder / "labels.json").read_bytes())["classes"]
-        classifier = None
-        if classes:
-            classifier = build_classifier(config, len(classes))
-            weights.load(classifier, folder / "head.safetensors")
-        reader = Reader.load(folder / "tokenizer.json", max_tokens)
+        reader = Reader.load(folder / ENCODER / "tokenizer.json", max_tokens)
+        if reader.vocabulary > config.vocabulary:
+            raise ValueError(
+                f"the tokenizer in {folder / ENCODER} has {reader.vocabulary} tokens, "
+                f"the model {config.vocabulary}"
+            )
+        masked = hugging_face.load_masked(folder / ENCODER)
+        classifier, classes = None, ()
+        if (folder / CLASSIFIER).exists():
+            classifier = hugging_face.load_classifier(folder / CLASSIFIER)
+            classes = hugging_face.describe(folder / CLASSIFIER).labels
         return cls(masked, classifier, reader, classes)
 
     @property
@@ -110,6 +111,11 @@ class TextModel:
         Raises:
             ValueError: A statement has no `[MASK]`, or several.
         """
+        # A space before the mask is the answer's first character where tokenizers keep spaces.
+        candidates = [
+            [f" {c}" if statement.partition(MASK)[0][-1:].isspace() else c for c in choice]
+            for statement, choice in zip(statements, candidates, strict=True)
+        ]
         answers = sorted({c for choice in candidates for c in choice})
         pieces = {
             a: ids or [self.reader.unknown]
@@ -184,9 +190,8 @@ class TextModel:
 
 def read_config(folder: Path) -> tuple[EncoderConfig, int]:
     """The encoder's shape and the most tokens read of a text."""
-    values = orjson.loads((folder / "config.json").read_bytes())
-    max_tokens = int(values.pop("max_tokens"))
-    return EncoderConfig.from_dict(values), max_tokens
+    described = hugging_face.describe(folder / ENCODER)
+    return described.config, described.max_tokens
 
 
 def save_bundle(
@@ -206,14 +211,15 @@ def save_bundle(
         tokenizer: The tokenizer's file, copied as it is.
         classes: Names of the classes in the order of the head's outputs.
         max_tokens: Longer texts are cut.
+
+    Raises:
+        ValueError: The classes do not fit the head, or the tokenizer the model.
     """
-    config = {**masked.config.to_dict(), "max_tokens": max_tokens}
-    (folder / "config.json").write_bytes(orjson.dumps(config, option=_JSON))
-    (folder / "labels.json").write_bytes(orjson.dumps({"classes": list(classes)}, option=_JSON))
-    shutil.copyfile(tokenizer, folder / "tokenizer.json")
-    weights.save(masked, folder / "encoder.safetensors")
+    hugging_face.save(masked, tokenizer, folder / ENCODER, max_tokens=max_tokens)
     if classifier is not None:
-        weights.save(classifier, folder / "head.safetensors")
+        hugging_face.save(
+            classifier, tokenizer, folder / CLASSIFIER, max_tokens=max_tokens, labels=classes
+        )
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ one section recomputes only the stages that read it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -58,6 +58,10 @@ class Source(Section):
     groups: tuple[str, ...] = Field((), description="Columns that name groups of people")
     timestamp: str | None = Field(None, description="Column of the time, if there is one")
     split: str | None = Field(None, description="Column of an existing split, if there is one")
+    origin: str | None = Field(
+        None, description="Column that names where a row comes from, for tokenize.mixture; "
+        "without one a row's file does",
+    )  # fmt: skip
     probes: str | None = Field(None, description="JSONL file of fact probes, if there is one")
     revision: str | None = Field(None, description="Revision of a hub dataset")
     validation_share: float = Field(
@@ -75,13 +79,15 @@ class Source(Section):
     @model_validator(mode="after")
     def _no_conflicts(self) -> Source:
         if self.location == "fictional" and (
-            self.label or self.groups or self.probes or self.split
+            self.label or self.groups or self.probes or self.split or self.origin
         ):
             raise ValueError(
-                "source.location is 'fictional', which brings its own label, groups, split and "
-                "probes; leave source.label, source.groups, source.split and source.probes empty"
+                "source.location is 'fictional', which brings its own label, groups, split, origin "
+                "and probes; leave source.label, source.groups, source.split, source.origin and "
+                "source.probes empty"
             )
-        named = [c for c in (self.text, self.label, self.timestamp, self.split, *self.groups) if c]
+        single = (self.text, self.label, self.timestamp, self.split, self.origin)
+        named = [c for c in (*single, *self.groups) if c]
         if len(set(named)) != len(named):
             raise ValueError(f"one source column is given two roles: {named}")
         if self.validation_share + self.test_share > 0.8:
@@ -163,6 +169,35 @@ class Tokenization(Section):
     sequence_length: int = Field(
         128, ge=16, le=8192, description="Positions of a packed sequence (tokens)"
     )
+    vocabulary_sample: int = Field(
+        50_000_000, ge=10_000, le=2_000_000_000,
+        description="Of more training text, about so much is learnt from (characters)",
+    )  # fmt: skip
+    next_sentence: bool = Field(
+        False,
+        description="Pack sentence pairs, half of them exchanged, for next-sentence prediction",
+    )
+    mixture: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        {}, description="Source (file name without ending) to its share of the presentations; "
+        "sources not named keep their natural shares of the rest",
+    )  # fmt: skip
+    replay_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="Share of the presentations from earlier nights' training rows",
+    )
+    replay_nights: int = Field(3, ge=1, le=100, description="Earlier nights to replay (nights)")
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Tokenization:
+        taken = sum(self.mixture.values()) + self.replay_share
+        if taken > 1 + 1e-9:
+            raise ValueError(
+                f"tokenize.mixture and tokenize.replay_share together ask for {taken:.3f} of the "
+                "presentations, more than all of them"
+            )
+        return self
 
 
 class Pretraining(Section):

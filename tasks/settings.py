@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Settings that are text whatever they look like.
 _TEXTS = {
     f"source.{name}"
-    for name in ("location", "text", "label", "timestamp", "split", "probes", "revision")
+    for name in ("location", "text", "label", "timestamp", "split", "origin", "probes", "revision")
 } | {"augment.wordnet"}
 
 # Quiet, offline and quick.

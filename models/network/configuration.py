@@ -22,6 +22,7 @@ class EncoderConfig:
         rope_theta_global: Base of the rotary wavelengths in global layers.
         rope_theta_local: The same in local layers.
         norm_epsilon: Added to the variance in every layer norm.
+        tied: Whether the decoder is the embedding transposed, or a matrix of its own.
     """
 
     vocabulary: int
@@ -34,6 +35,7 @@ class EncoderConfig:
     rope_theta_global: float = 160_000.0
     rope_theta_local: float = 10_000.0
     norm_epsilon: float = 1e-5
+    tied: bool = True
 
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 2:

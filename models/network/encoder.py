@@ -16,13 +16,22 @@ import keras
 from keras import ops
 
 from models.network.configuration import EncoderConfig
-from models.network.layers import PACKAGE, Block, attention_bias, deviation, norm, normal, rotary
+from models.network.layers import (
+    PACKAGE,
+    Block,
+    Shaped,
+    attention_bias,
+    deviation,
+    norm,
+    normal,
+    rotary,
+)
 
 __all__ = ["Encoder", "EncoderConfig", "MaskedLanguageModel", "build"]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Encoder(keras.Model):  # type: ignore[misc]
+class Encoder(Shaped, keras.Model):  # type: ignore[misc]
     """Token ids to hidden states.
 
     Args:
@@ -88,19 +97,12 @@ class Encoder(keras.Model):  # type: ignore[misc]
             x = block(x, *kinds[config.is_global(index)])
         return self.final_norm(x)
 
-    def get_config(self) -> dict[str, Any]:
-        """What Keras needs to make an equal encoder."""
-        return {**super().get_config(), "config": self.config.to_dict(), "seed": self.seed}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Encoder:
-        """The inverse of `get_config`."""
-        return cls(**{**config, "config": EncoderConfig.from_dict(config["config"])})
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class MaskedLanguageModel(keras.Model):  # type: ignore[misc]
-    """The encoder with ModernBERT's prediction head, whose decoder is the embedding transposed.
+class MaskedLanguageModel(Shaped, keras.Model):  # type: ignore[misc]
+    """The encoder with ModernBERT's prediction head.
+
+    The decoder is the embedding transposed if `config.tied`, and else a matrix of its own.
 
     Args:
         config: The shape.
@@ -125,6 +127,12 @@ class MaskedLanguageModel(keras.Model):  # type: ignore[misc]
         self.encoder.build()
         self.head_dense.build((None, self.config.width))
         self.head_norm.build((None, self.config.width))
+        if not self.config.tied:
+            self.decoder_weight = self.add_weight(
+                shape=(self.config.vocabulary, self.config.width),
+                initializer=normal(self.seed, 4 * self.config.layers + 2, 0.02),
+                name="decoder_weight",
+            )
         self.decoder_bias = self.add_weight(
             shape=(self.config.vocabulary,), initializer="zeros", name="decoder_bias"
         )
@@ -132,7 +140,9 @@ class MaskedLanguageModel(keras.Model):  # type: ignore[misc]
     def logits(self, hidden: Any) -> Any:
         """Scores over the vocabulary for gathered positions: (N, D) to (N, V), compute dtype."""
         x = self.head_norm(ops.gelu(self.head_dense(hidden), approximate=False))
-        table = ops.cast(self.encoder.token_embedding.embeddings, self.compute_dtype)
+        tied = self.config.tied
+        table = self.encoder.token_embedding.embeddings if tied else self.decoder_weight
+        table = ops.cast(table, self.compute_dtype)
         bias = ops.cast(self.decoder_bias, self.compute_dtype)
         return ops.matmul(x, ops.transpose(table)) + bias
 
@@ -141,15 +151,6 @@ class MaskedLanguageModel(keras.Model):  # type: ignore[misc]
         hidden = self.encoder(tokens, segments, positions, training=training)
         scores = self.logits(ops.reshape(hidden, (-1, self.config.width)))
         return ops.reshape(scores, (-1, ops.shape(tokens)[1], self.config.vocabulary))
-
-    def get_config(self) -> dict[str, Any]:
-        """What Keras needs to make an equal model."""
-        return {**super().get_config(), "config": self.config.to_dict(), "seed": self.seed}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MaskedLanguageModel:
-        """The inverse of `get_config`."""
-        return cls(**{**config, "config": EncoderConfig.from_dict(config["config"])})
 
 
 def build(config: EncoderConfig, seed: int = 0, precision: str = "float32") -> MaskedLanguageModel:

@@ -5,7 +5,7 @@ On `keras.ops` alone, so that any Keras backend runs them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -15,6 +15,28 @@ from models.network.configuration import EncoderConfig
 
 PACKAGE = "plumbline"
 _FAR = -1e9  # added to a masked score; finite, so that a row of padding stays free of NaN
+
+
+class Shaped:
+    """Keras's serialisation of what is made from an `EncoderConfig` and plain arguments.
+
+    Comes before the Keras class among the bases. `saved` names the plain arguments, each of which
+    is an attribute of the same name.
+    """
+
+    config: EncoderConfig
+    saved: ClassVar[tuple[str, ...]] = ("seed",)
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras needs to make an equal object."""
+        base: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        plain = {name: getattr(self, name) for name in self.saved}
+        return {**base, "config": self.config.to_dict(), **plain}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The inverse of `get_config`."""
+        return cls(**{**config, "config": EncoderConfig.from_dict(config["config"])})
 
 
 def normal(seed: int, index: int, deviation: float) -> keras.initializers.Initializer:
@@ -87,12 +109,15 @@ def attention_bias(segments: Any, positions: Any, window: int | None) -> Any:
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Attention(keras.layers.Layer):  # type: ignore[misc]
+class Attention(Shaped, keras.layers.Layer):  # type: ignore[misc]
     """Multi-head self-attention with rotary positions and an additive bias."""
 
+    saved = ("seed", "first")
+
     def __init__(self, config: EncoderConfig, seed: int, first: int, **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)  # the bias stays float32
-        self.config = config
+        kwargs["autocast"] = False  # the bias stays float32
+        super().__init__(**kwargs)
+        self.config, self.seed, self.first = config, seed, first
         policy = self.dtype_policy
         scale = deviation(config)
         small = scale / (2 * config.layers) ** 0.5
@@ -128,12 +153,14 @@ class Attention(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class GeGLU(keras.layers.Layer):  # type: ignore[misc]
+class GeGLU(Shaped, keras.layers.Layer):  # type: ignore[misc]
     """The feed-forward layer `W_out(GELU(a) * b)` with `(a, b) = W_in x` (Shazeer 2020)."""
+
+    saved = ("seed", "first")
 
     def __init__(self, config: EncoderConfig, seed: int, first: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.config = config
+        self.config, self.seed, self.first = config, seed, first
         policy = self.dtype_policy
         scale = deviation(config)
         small = scale / (2 * config.layers) ** 0.5
@@ -158,12 +185,14 @@ class GeGLU(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Block(keras.layers.Layer):  # type: ignore[misc]
+class Block(Shaped, keras.layers.Layer):  # type: ignore[misc]
     """One pre-norm layer; the first has no attention norm, as the embedding's comes just before."""
 
+    saved = ("seed", "index")
+
     def __init__(self, config: EncoderConfig, seed: int, index: int, **kwargs: Any) -> None:
-        super().__init__(name=f"layer_{index}", autocast=False, **kwargs)
-        self.config = config
+        super().__init__(**{"name": f"layer_{index}", **kwargs, "autocast": False})
+        self.config, self.seed, self.index = config, seed, index
         policy = self.dtype_policy
         self.attention_norm = norm(config, "attention_norm", policy) if index else None
         self.attention = Attention(config, seed, 4 * index + 2, name="attention", dtype=policy)

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-MASK = "[MASK]"
+from models.text.special_tokens import SpecialTokens
+
+MASK = "[MASK]"  # how a statement is written, whatever the tokenizer calls its mask
 # A token of English takes some 5 characters; what lies 16 times max_tokens in is hardly ever read.
 _CHARACTERS_PER_TOKEN = 16
 
@@ -18,7 +20,7 @@ class Reader:
     """A tokenizer with the most tokens that are read of a text.
 
     Args:
-        tokenizer: With the special tokens `[UNK] [CLS] [SEP] [MASK]`; belongs to the reader.
+        tokenizer: With the special tokens that `SpecialTokens` names; belongs to the reader.
         max_tokens: Longer texts are cut, `[CLS]` and `[SEP]` counted.
 
     Raises:
@@ -29,14 +31,11 @@ class Reader:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True  # a text that spells "[MASK]" is read as letters
-        specials = (MASK, "[UNK]", "[CLS]", "[SEP]")
-        ids = [tokenizer.token_to_id(name) for name in specials]
-        missing = [name for name, number in zip(specials, ids, strict=True) if number is None]
-        if missing:
-            raise ValueError(f"the tokenizer lacks {', '.join(missing)}")
+        special = SpecialTokens.of(tokenizer)
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self.mask, self.unknown, self._begin, self._end = ids
+        self.mask, self.unknown = special.mask, special.unknown
+        self._begin, self._end = special.begin, special.end
 
     @classmethod
     def load(cls, path: Path, max_tokens: int) -> Reader:
@@ -100,6 +99,8 @@ class Reader:
     def around_mask(self, statement: str) -> tuple[list[int], list[int]]:
         """Token ids on either side of a statement's `[MASK]`, without special tokens.
 
+        White space before the mask belongs to the answer, as tokenizers that keep it see it.
+
         Raises:
             ValueError: It has no `[MASK]`, or several.
         """
@@ -108,7 +109,7 @@ class Reader:
             raise ValueError(
                 f"a statement needs exactly one {MASK}, got {len(sides) - 1}: {statement!r}"
             )
-        before, after = self.pieces(sides)
+        before, after = self.pieces([sides[0].rstrip(), sides[1]])
         return before, after
 
     def with_masks(self, before: list[int], after: list[int], size: int) -> tuple[list[int], int]:

@@ -1,17 +1,27 @@
-"""Packed rows in memory-mapped files, and which of them each training step reads."""
+"""Packed rows in memory-mapped files, as a training step takes them.
+
+On disk a row is its tokens and its documents' numbers, three bytes a position for a vocabulary
+below 65 536; positions and weights are derived when a row is taken.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from models.text.order import Order
+from models.text.packing import positions
+
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
+
+PACKING = "packing.json"
 
 
 class Batch(NamedTuple):
@@ -35,17 +45,38 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """The packed rows of one split; int32 arrays (N, L), as `packing` makes them."""
+    """The packed rows of one split, N rows of L positions.
 
-    tokens: Int32
-    segments: Int32
-    positions: Int32
+    Attributes:
+        tokens: Integers (N, L).
+        segments: Integers (N, L), as `packing` makes them.
+        first: int64 (N,), where a row's documents begin in the flat arrays below.
+        weights: float32 (P,), of every packed document; None where all weigh 1.
+        follows: int8 (P,), likewise; None where there are no pairs.
+        padding: Token of unused positions.
+    """
+
+    tokens: npt.NDArray[Any]
+    segments: npt.NDArray[Any]
+    first: Int64 | None = None
+    weights: Float32 | None = None
+    follows: npt.NDArray[np.int8] | None = None
+    padding: int = 0
 
     @classmethod
     def open(cls, folder: Path, split: str) -> Rows:
         """Map a split's files into memory."""
-        names = ("tokens", "segments", "positions")
-        return cls(*(np.load(folder / f"packed_{split}_{n}.npy", mmap_mode="r") for n in names))
+
+        def mapped(name: str) -> Any:
+            path = folder / f"packed_{split}_{name}.npy"
+            return np.load(path, mmap_mode="r") if path.exists() else None
+
+        tokens = np.load(folder / f"packed_{split}_tokens.npy", mmap_mode="r")
+        segments = np.load(folder / f"packed_{split}_segments.npy", mmap_mode="r")
+        return cls(
+            tokens, segments, mapped("first"), mapped("weights"), mapped("follows"),
+            _packing(folder).get("padding", 0),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -55,57 +86,57 @@ class Rows:
         """Positions of a row."""
         return int(self.tokens.shape[1])
 
-    def take(self, which: npt.NDArray[np.int64]) -> Batch:
+    def take(self, which: Int64) -> Batch:
         """Copies of the chosen rows."""
-        arrays = (self.tokens, self.segments, self.positions)
-        return _batch(*(array[which] for array in arrays))
+        tokens = np.asarray(self.tokens[which]).astype(np.int32)
+        segments = np.asarray(self.segments[which]).astype(np.int32)
+        places = positions(segments)
+        used = segments > 0
+        weights, follows = used.astype(np.float32), np.full_like(tokens, -1)
+        if self.first is not None:
+            # Padding looks a document up as well, and what it finds is not used.
+            documents = self.first[which][:, None] + np.maximum(segments - 1, 0)
+            if self.weights is not None:
+                weights *= self.weights[documents]
+            if self.follows is not None:
+                begins = used & (places == 0)
+                follows[begins] = self.follows[documents[begins]]
+        return Batch(tokens, segments, places, weights, follows)
 
     def padded(self, start: int, count: int) -> Batch:
         """Rows from `start` on, filled up to `count` with rows of padding."""
-        found = [
-            array[start : start + count] for array in (self.tokens, self.segments, self.positions)
-        ]
-        missing = ((0, count - len(found[0])), (0, 0))
-        return _batch(*(np.pad(array, missing) for array in found))
+        found = self.take(np.arange(start, max(start, min(start + count, len(self)))))
+        missing = ((0, count - len(found.tokens)), (0, 0))
+        fills = (self.padding, 0, 0, 0, -1)
+        return Batch(
+            *(np.pad(a, missing, constant_values=f) for a, f in zip(found, fills, strict=True))
+        )
 
     def sample(self, most: int) -> Rows:
         """At most so many rows, evenly spread, read into memory."""
         count = min(most, len(self))
         which = np.linspace(0, max(len(self) - 1, 0), count).astype(np.int64)
-        return Rows(self.tokens[which], self.segments[which], self.positions[which])
+        first = None if self.first is None else self.first[which]
+        return replace(self, tokens=self.tokens[which], segments=self.segments[which], first=first)
 
 
-def _batch(tokens: Int32, segments: Int32, positions: Int32) -> Batch:
-    weights = (segments > 0).astype(np.float32)
-    return Batch(tokens, segments, positions, weights, np.full_like(tokens, -1))
-
-
-class Order:
-    """In which order rows are presented: every epoch all of them once, each time in another order.
-
-    A pure function of its arguments, so that a resumed run goes on where the killed one stopped.
+def open_order(folder: Path, split: str, seed: int) -> Order:
+    """The order in which a packed split's rows are presented: mixed, if the packing says so.
 
     Args:
-        available: Rows there are.
+        folder: What the packing stage wrote.
+        split: Name of the split.
         seed: Decides the orders.
     """
-
-    def __init__(self, available: int, seed: int) -> None:
-        self.available = available
-        self.seed = seed
-
-    def at(self, first: int, count: int) -> npt.NDArray[np.int64]:
-        """The rows of presentations `first` to `first + count - 1`, counted from 0."""
-        places = first + np.arange(count)
-        epochs = places // self.available
-        chosen = np.empty(count, np.int64)
-        for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
-            order = _permutation(epoch, self.available, self.seed)
-            chosen[here] = order[places[here] % self.available]
-        return chosen
+    told = _packing(folder)[split]
+    ranges = told.get("ranges")
+    if not ranges:
+        return Order(told["sequences"], seed)
+    spans = [(part["first"], part["sequences"]) for part in ranges]
+    return Order.mixed(spans, [part["share"] for part in ranges], seed)
 
 
-@lru_cache(maxsize=2)
-def _permutation(epoch: int, available: int, seed: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng((seed, epoch)).permutation(available)
+def _packing(folder: Path) -> dict[str, Any]:
+    """What the packing stage said of itself; empty for arrays that were made without it."""
+    path = folder / PACKING
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ class Hidden(NamedTuple):
     """Rows with M tokens hidden in them.
 
     Attributes:
-        rows: What is shown: int32 arrays (N, L).
+        rows: What is shown, N rows of L positions.
         which: int64 (M, 2), row and place of each hidden token, in the rows' order.
         targets: int64 (M), the tokens that were there.
     """
@@ -59,7 +60,7 @@ def hide(rows: Rows, plan: Plan, alphabet: Alphabet) -> Hidden:
         targets.append(tokens[used[:, 0], places])
     seen = np.concatenate(shown)[: len(rows)]
     return Hidden(
-        Rows(seen, np.asarray(rows.segments), np.asarray(rows.positions)),
+        replace(rows, tokens=seen),
         np.concatenate(which).astype(np.int64),
         np.concatenate(targets).astype(np.int64),
     )

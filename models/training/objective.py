@@ -2,9 +2,10 @@
 
     total = sum of w * -log p(token | rest)  over the hidden tokens
           + the same over the perturbed rows (`adversary`)
-          + next_sentence * (mean loss of the pairs) * (sum of w)
+          + next_sentence * sum of the pairs' losses
 
-w is the weight of the token's document. Gradients are of this sum; whoever adds up micro-batches
+w is the weight of the token's document, and `next_sentence` says how many hidden tokens a pair
+counts for. Gradients are of this sum; whoever adds up micro-batches
 and replicas divides by the sum of w of them all, so that a batch means the same however it was cut.
 """
 
@@ -87,10 +88,7 @@ class Objective:
             )
             clean = tf.reduce_sum(self.losses(hidden, masked)[0] * weights)
             pairs, paired = self._next_sentence(hidden, follows)
-            total = clean
-            if self.plan.next_sentence:
-                mean = tf.math.divide_no_nan(pairs, paired)
-                total += self.plan.next_sentence * mean * count
+            total = clean + self.plan.next_sentence * pairs
         *gradients, slope = tape.gradient(total, [*variables, embeddings])
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         adversarial = perturbed = tf.constant(0.0)

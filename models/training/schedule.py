@@ -36,7 +36,7 @@ class Plan:
         masking: What is hidden together: a `token`, a whole `word`, or a `span` of tokens.
         span: Mean length of a span (tokens).
         mask_rate_end: What the mask rate moves to, linearly; None keeps it.
-        next_sentence: Weight of the next-sentence loss; 0 for none.
+        next_sentence: Hidden tokens that the loss of a sentence pair counts for; 0 for none.
         spike: Rise of the loss above its running mean (nats) that counts as divergence; 0 for
             none but infinite and undefined losses.
         rollbacks: How often a diverged run may go back before it is given up.

@@ -140,6 +140,8 @@ def _row(text: str, item: Row, config: Source) -> dict[str, Any]:
         "split": None if split is None else str(split).encode().decode(),
         "timestamp": None, "time_lost": 0,
     }  # fmt: skip
+    if config.origin:
+        row["source"] = schema.canonical_label(values.get(config.origin)) or item.source
     for name in config.groups:
         row[schema.GROUP + name] = schema.canonical_label(values.get(name))
     if config.timestamp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from tasks.records import Night, Point, Record
 from tasks.settings import Environment
 from tasks.tracking.connection import client
 
+_UNLOGGABLE = re.compile(r"[^\w./: -]")
 _BATCH = 1000  # MLflow's limit of metrics in one request
 _STAGE_MARK = "plumbline.stage."
+RECORD_MARK = "plumbline.record."  # tags by which later nights find what a stage left
 
 
 def log_stage(
@@ -26,6 +29,8 @@ def log_stage(
 
     A reused stage logs what it logged the first time, so that every night's run is complete.
     """
+    from mlflow.entities import RunTag
+
     mark = _STAGE_MARK + title
     if mark in client().get_run(run_id).data.tags:
         return
@@ -51,7 +56,11 @@ def log_stage(
     if record.outcome.dataset:
         _log_dataset(run_id, title, record, folder / record.outcome.dataset)
     how = "reused" if reused else "computed"
-    client().set_tag(run_id, mark, f"{time.time():.3f} {how} {seconds:.3f}")
+    tags = {
+        RECORD_MARK + title: f"{record.stage} {record.key} {record.digest}",
+        mark: f"{time.time():.3f} {how} {seconds:.3f}",
+    }
+    client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
 def _curve(folder: Path) -> list[Point]:
@@ -127,7 +136,9 @@ def log_parameters(run_id: str, configuration: BaseModel) -> None:
     from mlflow.entities import Param
 
     flat = list(_flatten(configuration.model_dump(mode="json")))
-    client().log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flat])
+    # Names of sources are the user's, and MLflow does not take every character.
+    params = [Param(_UNLOGGABLE.sub("_", name), str(value)[:6000]) for name, value in flat]
+    client().log_batch(run_id, params=params)
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ figures.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from tasks.training.baseline_figures import Judged, write
 if TYPE_CHECKING:
     from models.network.lstm import LstmMaskedModel
     from models.text.masking import Alphabet
+    from models.text.order import Order
     from models.text.rows import Rows
     from models.training.judging import Hidden
     from models.training.schedule import Plan
@@ -70,7 +72,7 @@ def baselines(
         UserError: The LSTM's loss diverged.
     """
     from models.text.masking import Alphabet
-    from models.text.rows import Rows
+    from models.text.rows import Rows, open_order
     from models.training.judging import hide
 
     training, held_out = Rows.open(packed, "train"), Rows.open(packed, "validation")
@@ -85,7 +87,14 @@ def baselines(
     judged = [_encoder(pretrained, hidden, plan.rows)]
     if config.lstm:
         model, tokens = _train_lstm(
-            training, plan, alphabet, config, pretrain.checkpoint_seconds, scratch, log
+            training,
+            open_order(packed, "train", seed),
+            plan,
+            alphabet,
+            config,
+            pretrain.checkpoint_seconds,
+            scratch,
+            log,
         )
         _save_lstm(model, out / "lstm")
         judged.append(_neural("lstm", model, tokens, hidden, plan.rows))
@@ -113,14 +122,11 @@ def _plan(config: Baselines, pretrain: Pretraining, length: int, seed: int) -> P
 
 
 def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> Judged:
-    from models.network import weights
-    from models.network.encoder import EncoderConfig, build
+    from models.network import hugging_face
     from models.training import devices
 
     devices.prepare()
-    folder = pretrained / "model"
-    model = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
-    weights.load(model, folder / "encoder.safetensors")
+    model = hugging_face.load_masked(pretrained / "model")
     seen = orjson.loads((pretrained / "training.json").read_bytes())["tokens"]
     return _neural("encoder", model, seen, hidden, batch)
 
@@ -135,6 +141,7 @@ def _neural(name: str, model: Any, tokens: int, hidden: Hidden, batch: int) -> J
 
 def _train_lstm(
     training: Rows,
+    order: Order,
     plan: Plan,
     alphabet: Alphabet,
     config: Baselines,
@@ -162,6 +169,7 @@ def _train_lstm(
             scratch=scratch,
             checkpoint_seconds=checkpoint_seconds,
             report=report,
+            order=order,
         )
     except Diverged as error:
         raise UserError(
@@ -182,14 +190,14 @@ def _save_lstm(model: LstmMaskedModel, folder: Path) -> None:
 def _ngram(training: Rows, hidden: Hidden, plan: Plan, alphabet: Alphabet) -> Judged:
     """Count nine tenths of the rows, weigh on the rest, and count all of them."""
     from models.text.ngram import NgramModel, visible
-    from models.text.rows import Rows
     from models.training.judging import hide
 
     seen = training.sample(max(1, _MOST_COUNTED // training.length))
     back = np.arange(len(seen)) % _HELD_BACK == _HELD_BACK - 1
     model = NgramModel(seen.tokens, alphabet)
     if back.any():
-        part = Rows(seen.tokens[back], seen.segments[back], seen.positions[back])
+        first = None if seen.first is None else seen.first[back]
+        part = replace(seen, tokens=seen.tokens[back], segments=seen.segments[back], first=first)
         asked = hide(part, plan, alphabet)
         tuned = NgramModel(seen.tokens[~back], alphabet)
         tuned.fit(visible(asked.rows.tokens, *asked.which.T), asked.targets)

@@ -112,14 +112,11 @@ def _classes(rows: pl.DataFrame) -> list[str]:
 
 
 def _load_pretrained(folder: Path) -> MaskedLanguageModel:
-    from models.network import weights
-    from models.network.encoder import EncoderConfig, build
+    from models.network import hugging_face
     from models.training import devices
 
     devices.prepare()
-    masked = build(EncoderConfig.from_dict(orjson.loads((folder / "config.json").read_bytes())))
-    weights.load(masked, folder / "encoder.safetensors")
-    return masked
+    return hugging_face.load_masked(folder)
 
 
 def _train(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,14 +126,11 @@ def _plan(config: Pretraining, length: int, seed: int) -> Plan:
 
 def _write(out: Path, trainer: Trainer, tokenized: Path, points: list[Point]) -> None:
     """Write the encoder bundle; nothing in it tells when or how fast it was made."""
-    from models.network import weights
+    from models.network import hugging_face
 
     model, plan = trainer.model, trainer.plan
-    folder = out / "model"
-    folder.mkdir()
-    (folder / "config.json").write_bytes(orjson.dumps(model.config.to_dict(), option=_JSON))
-    weights.save(model, folder / "encoder.safetensors")
-    shutil.copyfile(tokenized / "tokenizer.json", folder / "tokenizer.json")
+    tokenizer = tokenized / "tokenizer.json"
+    hugging_face.save(model, tokenizer, out / "model", max_tokens=trainer.length)
     (out / CURVE).write_text("".join(f"{point.model_dump_json()}\n" for point in points))
     training = {
         "sequence_length": trainer.length,

@@ -1,12 +1,16 @@
 """Text to subwords: a vocabulary learnt on the training split, and every split encoded with it.
 
 The vocabulary is learnt from training rows alone, so that nothing of the held-out text reaches the
-model, not even as a list of words.
+model, not even as a list of words. The corpus is read, encoded (on all cores, by the tokenizer's own
+threads) and written a batch at a time, so it may be larger than memory.
 """
 
 from __future__ import annotations
 
+import shutil
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -18,75 +22,124 @@ from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
-from tasks.training.vocabulary import SPECIALS, encode, learn
+from tasks.training.streams import Sample, SplitWriter, batches, training_sample
+from tasks.training.vocabulary import encode, learn, special_ids
 
 SPLITS = ("train", "validation", "test")
-_UNKNOWN = SPECIALS.index("[UNK]")
-_BATCH = 5000  # rows encoded between two reports of progress
+CORPUS, REPLAYED, TOKENIZER = "corpus.parquet", "replay.parquet", "tokenizer.json"
+_SMALL = 1 << 16  # entries below which a token fits into 16 bits
 
 
 @stage
-def tokenize(corpus: Path, *, config: Tokenization, out: Path, log: Log) -> Outcome:
-    """Learn the vocabulary and write each split as one flat array of token ids.
+def tokenize(
+    corpus: Path,
+    replayed: Path | None = None,
+    start: Path | None = None,
+    *,
+    config: Tokenization,
+    out: Path,
+    log: Log,
+    seed: int = 0,
+) -> Outcome:
+    """Learn or take over the vocabulary, and write each split as one flat array of token ids.
 
     Args:
         corpus: Folder with `corpus.parquet`.
-        config: Size of the vocabulary and case.
-        out: Gets `tokenizer.json`, and per split `tokens_*.npy` (int32, flat), `offsets_*.npy`
-            (int64, rows + 1) and `row_ids_*.parquet`, in the corpus's order.
+        replayed: Folder with `replay.parquet`, rows of earlier nights that are trained on too;
+            nothing is learnt from them here.
+        start: Folder with the `tokenizer.json` of a model that training starts from, which is then
+            used as it is.
+        config: Size of the vocabulary and case, where one is learnt.
+        out: Gets `tokenizer.json`, and per split what `SplitWriter` writes, in the corpus's order:
+            tokens are uint16 for a vocabulary below 65 536 entries, else int32.
         log: Told how many rows are encoded.
+        seed: Chooses the rows a vocabulary is learnt from, where there are too many.
 
     Raises:
-        UserError: There is no text to learn from.
+        UserError: There is no text to learn from, or the tokenizer cannot be used.
     """
-    rows = pl.read_parquet(corpus / "corpus.parquet", columns=["row_id", "text", "split"])
-    training = rows.filter(pl.col("split") == "train")["text"].drop_nulls()
-    if not training.str.contains(r"\S").any():
+    path = corpus / CORPUS
+    sample = training_sample(path, config.vocabulary_sample, seed)
+    if sample.blank:
         raise UserError(
-            f"the training split has no text to learn a vocabulary from ({len(training)} rows)",
+            f"the training split has no text to learn a vocabulary from ({sample.rows} rows)",
             "Give more rows, or check what the cleaning stage quarantined.",
         )
-    tokenizer = learn(training, config.vocabulary, lowercase=config.lowercase)
-    (out / "tokenizer.json").write_text(tokenizer.to_str(pretty=True))
-    total = rows.filter(pl.col("split").is_in(SPLITS)).height
-    done = 0
-    stats: dict[str, dict[str, float]] = {}
-    for split in SPLITS:
-        part = rows.filter(pl.col("split") == split)
-        stats[split] = _encode_split(tokenizer, part, split, out, log, done, total)
-        done += part.height
+    tokenizer = _vocabulary(sample, start, config, out)
     entries = tokenizer.get_vocab_size()
-    summary = {"vocabulary": entries, "asked": config.vocabulary, "splits": stats}
+    dtype = np.uint16 if entries < _SMALL else np.int32
+    unknown = special_ids(tokenizer)["[UNK]"]
+    with ExitStack() as stack:
+        writers = {s: stack.enter_context(SplitWriter(out, s, dtype, unknown)) for s in SPLITS}
+        _encode(tokenizer, path, writers, log)
+        if replayed is not None:
+            _encode(tokenizer, replayed / REPLAYED, writers, log, replayed=True)
+    stats = {split: writer.stats for split, writer in writers.items()}
+    summary = {"vocabulary": entries, "splits": stats} | _learnt_from(sample, start, config)
     (out / "tokenizer_stats.json").write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    train = stats["train"]
     metrics = {"vocabulary": float(entries)}
     for name in ("tokens", "unknown_share", "tokens_per_word"):
         metrics |= {f"{name}_{split}": stats[split][name] for split in SPLITS}
     return Outcome(
-        summary=f"{entries:,} subwords, {train['tokens']:,.0f} training tokens", metrics=metrics
+        summary=f"{entries:,} subwords, {stats['train']['tokens']:,.0f} training tokens",
+        metrics=metrics,
     )
 
 
-def _encode_split(
-    tokenizer: Tokenizer, part: pl.DataFrame, split: str, out: Path, log: Log, done: int, total: int
-) -> dict[str, float]:
-    """Write one split's arrays and return its counts."""
-    pieces: list[np.ndarray] = []
-    sizes = [np.zeros(1, np.int64)]
-    for start in range(0, part.height, _BATCH):
-        texts = part["text"].slice(start, _BATCH).fill_null("").to_list()
-        encoded = encode(tokenizer, texts)
-        pieces += [np.asarray(ids, np.int32) for ids in encoded]
-        sizes.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
-        log.progress(done + start + len(texts), total, split)
-    tokens = np.concatenate([np.zeros(0, np.int32), *pieces])
-    np.save(out / f"tokens_{split}.npy", tokens)
-    np.save(out / f"offsets_{split}.npy", np.cumsum(np.concatenate(sizes)))
-    part.select("row_id").write_parquet(out / f"row_ids_{split}.parquet")
-    words = int(part["text"].str.count_matches(r"\S+").sum() or 0)
+def _vocabulary(sample: Sample, start: Path | None, config: Tokenization, out: Path) -> Tokenizer:
+    """The tokenizer, with its file in `out`."""
+    if start is None:
+        learnt = learn(sample.texts, config.vocabulary, lowercase=config.lowercase)
+        (out / TOKENIZER).write_text(learnt.to_str(pretty=True))
+        return learnt
+    path = start / TOKENIZER
+    try:
+        found = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare ones
+        raise UserError(
+            f"the tokenizer of the model to start from, {path}, cannot be read: {error}",
+            "Start from a folder that holds a tokenizer.json of the tokenizers library.",
+        ) from error
+    # What a text is cut or filled up to is this pipeline's matter; the file stays as it is.
+    found.no_truncation()
+    found.no_padding()
+    shutil.copyfile(path, out / TOKENIZER)
+    return found
+
+
+def _learnt_from(sample: Sample, start: Path | None, config: Tokenization) -> dict[str, Any]:
+    """Where the vocabulary comes from, for the record."""
+    if start is not None:
+        return {"taken_over": True}
     return {
-        "rows": part.height,
-        "tokens": len(tokens),
-        "unknown_share": float((tokens == _UNKNOWN).sum() / max(len(tokens), 1)),
-        "tokens_per_word": len(tokens) / max(words, 1),
+        "asked": config.vocabulary,
+        "learnt_from": {
+            "rows": len(sample.texts),
+            "of_rows": sample.rows,
+            "characters": int(sample.texts.str.len_chars().sum()),
+            "of_characters": sample.characters,
+        },
     }
+
+
+def _encode(
+    tokenizer: Tokenizer,
+    path: Path,
+    writers: dict[str, SplitWriter],
+    log: Log,
+    *,
+    replayed: bool = False,
+) -> None:
+    """Append every row of a parquet file to its split; replayed rows are training rows."""
+    total = pl.scan_parquet(path).select(pl.len()).collect().item()
+    done = 0
+    for batch in batches(path, ("row_id", "text", "split", "source")):
+        done += batch.height
+        rows = batch.with_columns(split=pl.lit("train")) if replayed else batch
+        rows = rows.filter(pl.col("split").is_in(SPLITS))
+        encoded = encode(tokenizer, rows["text"].to_list())
+        for split, writer in writers.items():
+            here = (rows["split"] == split).arg_true().to_list()
+            if here:
+                writer.add(rows[here], [encoded[place] for place in here], replayed=replayed)
+        log.progress(done, total, "earlier nights" if replayed else "rows")

@@ -17,6 +17,8 @@ from tokenizers import (
     trainers,
 )
 
+from tasks.errors import UserError
+
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
 PREFIX = "##"  # before a piece that continues a word
 _LONGEST_RUN = 64  # characters without a space that are taken as one word
@@ -59,6 +61,22 @@ def learn(texts: pl.Series, size: int, *, lowercase: bool) -> Tokenizer:
     )
     final.decoder = decoders.WordPiece(prefix=PREFIX)
     return final
+
+
+def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
+    """The ids of the special tokens by name.
+
+    Raises:
+        UserError: The tokenizer lacks one.
+    """
+    found = {name: tokenizer.token_to_id(name) for name in SPECIALS}
+    missing = [name for name, number in found.items() if number is None]
+    if missing:
+        raise UserError(
+            f"the tokenizer lacks {', '.join(missing)}",
+            "Start from a masked language model with BERT's special tokens.",
+        )
+    return found
 
 
 def _with_rules(tokenizer: Tokenizer, *, lowercase: bool) -> Tokenizer:

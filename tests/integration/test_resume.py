@@ -84,5 +84,5 @@ def test_a_killed_run_ends_with_the_files_of_one_that_was_not(prepared, precisio
     (prepared / broken).rmdir()
     again, alone = start(prepared, broken, precision), start(prepared, whole, precision)
     assert again.wait() == alone.wait() == 0
-    for file in ("model/encoder.safetensors", "curve.jsonl", "training.json"):
+    for file in ("model/model.safetensors", "curve.jsonl", "training.json"):
         assert (prepared / broken / file).read_bytes() == (prepared / whole / file).read_bytes()

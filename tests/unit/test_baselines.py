@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tokenizers import Tokenizer, models
 
-from models.network import weights
+from models.network import hugging_face, weights
 from models.network.encoder import EncoderConfig, build
 from models.network.lstm import LstmConfig, LstmMaskedModel, build_lstm
 from models.text.masking import Alphabet
@@ -35,8 +35,7 @@ PLAN = Plan(
 
 def rows_of(tokens: np.ndarray) -> Rows:
     """One document to a row."""
-    places = np.tile(np.arange(tokens.shape[1], dtype=np.int32), (len(tokens), 1))
-    return Rows(tokens.astype(np.int32), np.ones_like(tokens, np.int32), places)
+    return Rows(tokens.astype(np.int32), np.ones_like(tokens, np.int32))
 
 
 def repeating_rows(count: int = 24, length: int = 16) -> Rows:
@@ -200,17 +199,18 @@ def night(tmp_path: Path) -> dict[str, Path]:
     for folder in folders.values():
         folder.mkdir()
     for split, rows in (("train", chained_rows(60)), ("validation", chained_rows(12, seed=1))):
-        for name in ("tokens", "segments", "positions"):
+        for name in ("tokens", "segments"):
             np.save(folders["packed"] / f"packed_{split}_{name}.npy", getattr(rows, name))
+    told = {"train": {"sequences": 60}, "validation": {"sequences": 12}}
+    (folders["packed"] / "packing.json").write_bytes(orjson.dumps(told))
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*specials, *(f"##w{i}" for i in range(5)), *(f"w{i:02}" for i in range(20))]
     tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.add_special_tokens(specials)
     tokenizer.save(str(folders["tokenized"] / "tokenizer.json"))
     shape = EncoderConfig(vocabulary=30, layers=1, width=16, heads=2)
-    (folders["pretrained"] / "model").mkdir()
-    (folders["pretrained"] / "model/config.json").write_bytes(orjson.dumps(shape.to_dict()))
-    weights.save(build(shape, seed=1), folders["pretrained"] / "model/encoder.safetensors")
+    file = folders["tokenized"] / "tokenizer.json"
+    hugging_face.save(build(shape, seed=1), file, folders["pretrained"] / "model", max_tokens=32)
     (folders["pretrained"] / "training.json").write_bytes(orjson.dumps({"tokens": 5000}))
     return folders
 

@@ -176,9 +176,10 @@ def test_masked_loss_is_the_likelihood_of_what_was_hidden(model: TextModel) -> N
 
 def test_the_same_model_is_saved_as_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
     again = write_bundle(tmp_path / "model", ["glad", "sad"])
-    assert sorted(p.name for p in again.iterdir()) == sorted(p.name for p in bundle.iterdir())
-    for path in again.iterdir():
-        assert path.read_bytes() == (bundle / path.name).read_bytes(), path.name
+    files = sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(bundle) for p in bundle.rglob("*") if p.is_file())
+    for name in files:
+        assert (again / name).read_bytes() == (bundle / name).read_bytes(), name
     assert read_config(again) == (SHAPE, 24)
 
 

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import orjson
 import polars as pl
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from models.bundle import TextModel
-from models.network import weights
+from models.network import hugging_face
 from models.network.configuration import EncoderConfig
 from models.network.encoder import build
 from models.network.heads import build_classifier, start_from
@@ -27,15 +26,15 @@ QUICK = Finetuning(epochs=6, batch=8, learning_rate=5e-3, max_tokens=16)
 
 @pytest.fixture
 def pretrained(tmp_path: Path) -> Path:
-    folder = tmp_path / "pretrained" / "model"
-    folder.mkdir(parents=True)
+    folder = tmp_path / "pretrained"
     tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.add_special_tokens(WORDS[:5])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_bytes(orjson.dumps(SHAPE.to_dict()))
-    weights.save(build(SHAPE, seed=1), folder / "encoder.safetensors")
-    return folder.parent
+    tokenizer.save(str(tmp_path / "plain.json"))
+    hugging_face.save(
+        build(SHAPE, seed=1), tmp_path / "plain.json", folder / "model", max_tokens=16
+    )
+    return folder
 
 
 def _corpus(folder: Path, labels: list[str | None], splits: list[str] | None = None) -> Path:
@@ -87,17 +86,19 @@ def test_the_same_inputs_give_the_same_bytes(pretrained: Path, tmp_path: Path) -
     corpus = _corpus(tmp_path / "corpus", ["bad", "good"] * 30)
     for name in ("one", "two"):
         _finetune(pretrained, corpus, tmp_path / name, epochs=2)
-    for path in sorted((tmp_path / "one").iterdir()):
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    files = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    for path in files:
+        name = path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    assert len(files) == 12
 
 
 def test_the_pretrained_weights_stay_beside_the_finetuned(pretrained: Path, tmp_path: Path) -> None:
     _finetune(pretrained, _corpus(tmp_path / "corpus", ["a", "b"] * 30), tmp_path / "out", epochs=1)
     before, after = pretrained / "model", tmp_path / "out"
-    encoder, head = after / "encoder.safetensors", after / "head.safetensors"
-    assert encoder.read_bytes() == (before / "encoder.safetensors").read_bytes()
-    classifier = build_classifier(SHAPE, 2)
-    weights.load(classifier, head)
+    encoder = after / "encoder" / "model.safetensors"
+    assert encoder.read_bytes() == (before / "model.safetensors").read_bytes()
+    classifier = hugging_face.load_classifier(after / "classifier")
     start = build(SHAPE, seed=1).encoder.weights
     moved = [
         np.abs(a.numpy() - b.numpy()).max()
@@ -116,7 +117,7 @@ def test_without_two_classes_there_is_a_bundle_without_head(
     outcome = _finetune(pretrained, _corpus(tmp_path / "corpus", labels), tmp_path / "out")
     assert outcome.skipped == why
     assert not TextModel.load(tmp_path / "out").has_head
-    assert not (tmp_path / "out" / "head.safetensors").exists()
+    assert not (tmp_path / "out" / "classifier").exists()
 
 
 @pytest.mark.parametrize(("rows", "distinct"), [(30, 30), (800, 201)])

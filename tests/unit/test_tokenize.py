@@ -5,14 +5,16 @@ import numpy as np
 import orjson
 import polars as pl
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
+from models.text.rows import Rows, open_order
 from tasks.configuration import Tokenization
 from tasks.errors import UserError
 from tasks.log import Log
+from tasks.training import streams
 from tasks.training.pack import pack
 from tasks.training.tokenize import tokenize
-from tasks.training.vocabulary import encode, learn
+from tasks.training.vocabulary import SPECIALS, encode, learn
 
 TRAIN = ["Ada Lovelace was born in London.", "Émile Zola wrote in Paris, not in London!"] * 5
 
@@ -126,3 +128,185 @@ def test_packing_keeps_every_token(tokenized, tmp_path):
     stats = orjson.loads((out / "packing.json").read_bytes())
     assert stats["train"]["documents"] == len(TRAIN)
     assert outcome.metrics["fill"] == stats["train"]["fill"]
+
+
+SOURCES = {"novels": 60, "wiki": 30, "forum": 10}
+
+
+def mixed_corpus(folder, sources=SOURCES, words=6):
+    """Rows `<source>-<n>` of a few words that tell their source, and two held-out ones."""
+    folder.mkdir()
+    rows = [
+        {"row_id": f"{name}-{n}", "text": f"{name} " * words, "split": "train", "source": name}
+        for name, count in sources.items()
+        for n in range(count)
+    ]
+    rows.append({"row_id": "v", "text": "novels wiki", "split": "validation", "source": "novels"})
+    rows.append({"row_id": "s", "text": "wiki forum", "split": "serving", "source": "wiki"})
+    pl.DataFrame(rows).write_parquet(folder / "corpus.parquet")
+    return folder
+
+
+def prepared(tmp_path, corpus, *, replayed=None, corrected=None, start=None, seed=0, **settings):
+    """The corpus tokenised and packed: the two folders."""
+    config = Tokenization(vocabulary=200, sequence_length=16, **settings)
+    place = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+    tokenized, packed = place / "tokenized", place / "packed"
+    tokenized.mkdir(parents=True)
+    packed.mkdir()
+    tokenize.fn(corpus, replayed, start, config=config, seed=seed, out=tokenized, log=Log())
+    pack.fn(tokenized, corrected, config=config, seed=seed, out=packed, log=Log())
+    return tokenized, packed
+
+
+def told(packed):
+    return orjson.loads((packed / "packing.json").read_bytes())["train"]
+
+
+def contents(*folders):
+    return {p.name: p.read_bytes() for f in folders for p in sorted(f.iterdir())}
+
+
+def test_what_is_streamed_in_small_parts_is_what_is_made_in_one(tmp_path, monkeypatch):
+    folder = mixed_corpus(tmp_path / "corpus")
+    whole = contents(*prepared(tmp_path, folder, mixture={"wiki": 0.5}, next_sentence=True))
+    monkeypatch.setattr(streams, "_ROWS", 7)
+    monkeypatch.setattr(streams, "_CHARACTERS", 50)
+    parts = contents(*prepared(tmp_path, folder, mixture={"wiki": 0.5}, next_sentence=True))
+    # The file of row ids has a row group for each part; its rows are the same.
+    ids = [name for name in whole if name.startswith("row_ids")]
+    assert len(ids) == 3
+    for name in ids:
+        one, two = (pl.read_parquet(c.pop(name)) for c in (whole, parts))
+        assert one.equals(two)
+    assert whole == parts
+
+
+def test_equal_inputs_give_equal_bytes(tmp_path):
+    folder = mixed_corpus(tmp_path / "corpus")
+    settings = {"mixture": {"wiki": 0.5}, "next_sentence": True, "seed": 4}
+    one, two, other = (
+        contents(*prepared(tmp_path, folder, **(settings | change)))
+        for change in ({}, {}, {"seed": 5})
+    )
+    assert one == two
+    assert one["packed_train_follows.npy"] != other["packed_train_follows.npy"]
+
+
+def test_tokens_take_16_bits_until_the_vocabulary_has_65536_entries(tmp_path, tokenized):
+    assert np.load(tokenized / "tokens_train.npy").dtype == np.uint16
+    start = tmp_path / "start"
+    start.mkdir()
+    vocabulary = {name: n for n, name in enumerate(SPECIALS)}
+    vocabulary |= {f"w{n}": n for n in range(5, 65_536)}
+    Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]")).save(str(start / "tokenizer.json"))
+    tokenized, packed = prepared(tmp_path, corpus(tmp_path / "large"), start=start)
+    assert np.load(tokenized / "tokens_train.npy").dtype == np.int32
+    assert np.load(packed / "packed_train_tokens.npy").dtype == np.int32
+
+
+def test_a_vocabulary_is_taken_over_byte_for_byte(tmp_path, tokenized):
+    folder = corpus(tmp_path / "other", train=["Ada wrote to Émile."] * 3)
+    again, _ = prepared(tmp_path, folder, start=tokenized)
+    before, after = ((f / "tokenizer.json").read_bytes() for f in (tokenized, again))
+    assert before == after
+    assert orjson.loads((again / "tokenizer_stats.json").read_bytes())["taken_over"]
+
+
+def test_a_start_without_a_usable_tokenizer_is_refused(tmp_path):
+    folder = corpus(tmp_path / "corpus")
+    with pytest.raises(UserError, match=r"start from, .*tokenizer.json, cannot be read"):
+        prepared(tmp_path, folder, start=tmp_path)
+    Tokenizer(models.WordPiece({"a": 0}, unk_token="a")).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"lacks \[PAD\], \[UNK\]"):
+        prepared(tmp_path, folder, start=tmp_path)
+
+
+def test_a_vocabulary_is_learnt_from_a_seeded_sample_of_much_text(tmp_path):
+    folder = mixed_corpus(tmp_path / "corpus", {"novels": 3000})
+    one, same, other = (
+        prepared(tmp_path, folder, vocabulary_sample=10_000, seed=seed)[0] for seed in (1, 1, 2)
+    )
+    stats = [orjson.loads((f / "tokenizer_stats.json").read_bytes()) for f in (one, same, other)]
+    learnt = [s["learnt_from"] for s in stats]
+    assert learnt[0]["of_characters"] == 3000 * 42
+    assert 8000 < learnt[0]["characters"] < 12_000
+    assert learnt[0] == learnt[1] != learnt[2]
+
+
+def test_documents_of_named_sources_share_no_row_and_have_their_share(tmp_path):
+    mixture = {"wiki": 0.5, "forum": 0.3}
+    tokenized, packed = prepared(tmp_path, mixed_corpus(tmp_path / "corpus"), mixture=mixture)
+    tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))
+    rows = Rows.open(packed, "train")
+    ranges = told(packed)["ranges"]
+    assert [r["source"] for r in ranges] == [None, "forum", "wiki"]
+    assert [r["share"] for r in ranges] == pytest.approx([0.2, 0.3, 0.5])
+    shown = rows.take(open_order(packed, "train", seed=0).at(0, 1000)).tokens
+    names = [set(tokenizer.decode(row.tolist()).split()) for row in shown]
+    assert max(map(len, names)) == 1
+    shares = {name: np.mean([name in found for found in names]) for name in SOURCES}
+    assert shares == pytest.approx({"novels": 0.2, "forum": 0.3, "wiki": 0.5}, abs=0.01)
+    assert (packed / "packed_validation_tokens.npy").exists()
+
+
+def test_a_mixture_of_unknown_sources_or_of_too_much_is_refused(tmp_path):
+    folder = mixed_corpus(tmp_path / "corpus")
+    with pytest.raises(UserError, match="'wikki'.*'forum', 'novels', 'wiki'"):
+        prepared(tmp_path, folder, mixture={"wikki": 0.5})
+    with pytest.raises(ValueError, match="more than all of them"):
+        Tokenization(mixture={"wiki": 0.5, "forum": 0.3}, replay_share=0.4)
+
+
+def test_replayed_rows_are_training_rows_of_their_own_with_their_share(tmp_path):
+    folder = mixed_corpus(tmp_path / "corpus")
+    earlier = pl.DataFrame({"row_id": ["old-0", "old-1"], "text": ["forum wiki"] * 2})
+    earlier.write_parquet(tmp_path / "replay.parquet")
+    tokenized, packed = prepared(tmp_path, folder, replayed=tmp_path, replay_share=0.25)
+    ids = pl.read_parquet(tokenized / "row_ids_train.parquet")
+    assert ids.filter("replayed")["row_id"].to_list() == ["old-0", "old-1"]
+    assert np.load(tokenized / "offsets_train.npy").size == 103
+    assert [(r["replayed"], r["share"]) for r in told(packed)["ranges"]] == [
+        (False, 0.75), (True, 0.25)
+    ]  # fmt: skip
+    plain, _ = prepared(tmp_path, folder)
+    assert (plain / "tokenizer.json").read_bytes() == (tokenized / "tokenizer.json").read_bytes()
+    assert "ranges" not in told(prepared(tmp_path, folder, replay_share=0.25)[1])
+
+
+def test_rows_weigh_in_pretraining_what_the_correction_says(tmp_path):
+    folder = mixed_corpus(tmp_path / "corpus", {"novels": 4, "wiki": 4}, words=3)
+    weights = pl.DataFrame({"row_id": [f"novels-{n}" for n in range(4)], "weight": [3.0] * 4})
+    weights = pl.concat([weights, pl.DataFrame({"row_id": ["wiki-0"], "weight": [0.2]})])
+    weights.write_parquet(tmp_path / "weights.parquet")
+    tokenized, packed = prepared(tmp_path, folder, corrected=tmp_path)
+    tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))
+    batch = Rows.open(packed, "train").take(np.arange(told(packed)["sequences"]))
+    novel, wiki = (tokenizer.token_to_id(word) for word in ("novels", "wiki"))
+    mean = (3.0 * 4 + 0.2 + 3) / 8
+    np.testing.assert_allclose(batch.weights[batch.tokens == novel], 3 / mean, rtol=1e-6)
+    found = sorted(batch.weights[batch.tokens == wiki])
+    np.testing.assert_allclose(found, [0.2 / mean] * 3 + [1 / mean] * 9, rtol=1e-6)
+    assert batch.weights[batch.segments == 0].sum() == 0
+    assert not (packed / "packed_validation_weights.npy").exists()
+
+
+def test_equal_weights_are_not_stored(tmp_path):
+    folder = mixed_corpus(tmp_path / "corpus")
+    pl.DataFrame({"row_id": ["wiki-0"], "weight": [1.0]}).write_parquet(
+        tmp_path / "weights.parquet"
+    )
+    _, packed = prepared(tmp_path, folder, corrected=tmp_path)
+    assert {p.name for p in packed.iterdir() if "train" in p.name} == {
+        "packed_train_tokens.npy", "packed_train_segments.npy"
+    }  # fmt: skip
+    assert set(np.unique(Rows.open(packed, "train").take(np.arange(3)).weights)) <= {0, 1}
+
+
+def test_sentence_pairs_ask_their_question_at_the_first_token(tmp_path):
+    _, packed = prepared(tmp_path, mixed_corpus(tmp_path / "corpus"), next_sentence=True)
+    batch = Rows.open(packed, "train").take(np.arange(told(packed)["sequences"]))
+    asked = batch.follows >= 0
+    assert (batch.tokens[asked] == 2).all()
+    assert asked.sum() == sum(SOURCES.values())
+    assert 30 < (batch.follows == 0).sum() <= 50
