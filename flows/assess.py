@@ -12,6 +12,7 @@ from flows.train import train
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.evaluation.calibration import calibration
+from tasks.evaluation.floors import floors
 from tasks.evaluation.group_metrics import group_metrics
 from tasks.evaluation.hallucination import hallucination
 from tasks.evaluation.quality import quality
@@ -57,6 +58,11 @@ def assess(
         if held.opponent:
             opponent = registry.champion(digest=held.opponent)
             opposing = _evaluate(opponent, prepared["clean"], c, prefix="champion_")
+        floored = floors(
+            judged["quality"], prepared["augment"], prepared["correct"], prepared["clean"],
+            trained["baselines"], trained["tokenize"], config=c.evaluate, baselines=c.baselines,
+            finetune=c.finetune, seed=c.seed,
+        )  # fmt: skip
         explained = explain(
             candidate, prepared["clean"], judged["quality"], config=c.explain, seed=c.seed
         )
@@ -74,6 +80,7 @@ def assess(
             **trained,
             **judged,
             **opposing,
+            "floors": floored,
             "explain": explained,
             "decide": decided,
         }

@@ -9,6 +9,7 @@ from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.records import Night, Record
 from tasks.tracking import history, registry, runs
+from tasks.training.baselines import baselines
 from tasks.training.finetune import finetune
 from tasks.training.labelled_files import content_digest
 from tasks.training.pack import pack
@@ -45,6 +46,9 @@ def train(
         tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
         packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
         pretrained = pretrain(packed, tokenized, begun, config=c.pretrain, seed=c.seed)
+        compared = baselines(
+            packed, tokenized, pretrained, config=c.baselines, pretrain=c.pretrain, seed=c.seed
+        )
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
@@ -56,8 +60,8 @@ def train(
             content = content_digest(c.pairs)
             heads["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
     trained = {"start": begun} if begun else {}
-    trained |= {"tokenize": tokenized, "pack": packed}
-    return trained | {"pretrain": pretrained, "finetune": finetuned, **heads}
+    trained |= {"tokenize": tokenized, "pack": packed, "pretrain": pretrained}
+    return trained | {"baselines": compared, "finetune": finetuned, **heads}
 
 
 def _start(c: Configuration, prepared: dict[str, Record]) -> Record | None:

@@ -284,6 +284,21 @@ class Pretraining(Section):
         return self
 
 
+class Baselines(Section):
+    """What every report compares the encoder with."""
+
+    lstm: bool = Field(True, description="Train a bidirectional LSTM by the same loop")
+    layers: int = Field(3, ge=1, le=16, description="LSTM layers")
+    width: int = Field(256, ge=16, le=4096, multiple_of=2, description="LSTM's hidden size")
+    tokens: int = Field(150_000, ge=1000, description="LSTM's budget (token presentations)")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak of the LSTM's schedule")
+    epochs: int = Field(2, ge=1, le=100, description="LSTM's passes over the labelled rows")
+    ngram: bool = Field(True, description="Count an interpolated trigram model")
+    bootstrap: int = Field(
+        1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"
+    )
+
+
 class Headed(Section):
     """How a head is trained on the pretrained encoder; base of the three sections that do."""
 
@@ -427,6 +442,7 @@ class Configuration(Section):
     augment: Augmentation = Field(Augmentation(), description="Rows made up")
     tokenize: Tokenization = Field(Tokenization(), description="Vocabulary and sequences")
     pretrain: Pretraining = Field(Pretraining(), description="Encoder and its training")
+    baselines: Baselines = Field(Baselines(), description="What the encoder is compared with")
     finetune: Finetuning = Field(Finetuning(), description="Classification head")
     tag: Tagging = Field(Tagging(), description="Named entities or other tags of words")
     pairs: Pairs = Field(Pairs(), description="Classes of sentence pairs")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from models.network.heads import Head
 from models.text.batching import batches, pad
 from models.training.examples import IGNORED, Batch, LabelledRows, class_weights, plan
-from models.training.layerwise import LayerwiseAdamW, RiseAndFall, trained
+from models.training.layerwise import trained
+from models.training.optimizer import AdamW
 
 __all__ = ["LabelledRows", "Recipe", "Trained", "plan", "predict", "train"]
 
@@ -27,6 +28,9 @@ Report = Callable[[int, dict[str, float]], None]
 Score = Callable[[Sequence[NDArray[np.int32]]], float]
 
 _ROWS = [tf.TensorSpec((None, None), tf.int32)] * 3
+_WARMUP = 0.1
+_WEIGHT_DECAY = 0.01
+_CLIP = 1.0
 _REPORTS = 50  # training losses reported in all
 
 
@@ -47,6 +51,12 @@ class Recipe:
     layer_decay: float = 1.0
     balanced: bool = False
     frozen: bool = False
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step counted from 0."""
+        rise = max(1.0, _WARMUP * steps)
+        falling = (steps - step) / (steps + 1.0 - rise)
+        return self.learning_rate * min((step + 1.0) / rise, falling)
 
 
 @dataclass(frozen=True)
@@ -118,8 +128,7 @@ def train(
     total = sum(len(epoch) for epoch in epochs)
     heavy = class_weights(training, head.outputs, balanced=recipe.balanced)
     variables, shares = trained(head, recipe.layer_decay, frozen=recipe.frozen)
-    schedule = RiseAndFall(recipe.learning_rate, total)
-    optimizer = LayerwiseAdamW(schedule, variables, shares)
+    optimizer = AdamW(variables, weight_decay=_WEIGHT_DECAY, clip=_CLIP, shares=shares)
     step = _training_step(head, optimizer, variables, heavy, of_tokens=training.of_tokens)
     judge = _scoring(head)
     every = max(1, total // _REPORTS)
@@ -133,7 +142,9 @@ def train(
                 recent = []
             chosen = [training.rows[i] for i in rows]
             truth = training.truth(rows, length)
-            recent.append(step(*pad(chosen, length), truth, training.weights[rows]))
+            rate = np.float32(recipe.rate(done, total))
+            batch = (*pad(chosen, length), truth, training.weights[rows])
+            recent.append(step(*batch, rate, np.int32(done)))
             done, tokens = done + 1, tokens + sum(map(len, chosen))
         judged = _validate(judge, validation, recipe.longest, score)
         report(done, {"train_loss": _mean(recent), **judged.metrics()})
@@ -159,7 +170,7 @@ def predict(head: Head, rows: Sequence[Sequence[int]], longest: int) -> list[NDA
 
 def _training_step(
     head: Head,
-    optimizer: keras.optimizers.Optimizer,
+    optimizer: AdamW,
     variables: list[keras.Variable],
     heavy: NDArray[np.float32],
     *,
@@ -169,6 +180,8 @@ def _training_step(
         *_ROWS,
         tf.TensorSpec((None, None) if of_tokens else (None,), tf.int32),
         tf.TensorSpec((None,), tf.float32),
+        tf.TensorSpec((), tf.float32),
+        tf.TensorSpec((), tf.int32),
     ]
     values = [variable.value for variable in variables]
     by_class = tf.constant(heavy)
@@ -179,6 +192,8 @@ def _training_step(
         positions: tf.Tensor,
         truth: tf.Tensor,
         weights: tf.Tensor,
+        rate: tf.Tensor,
+        number: tf.Tensor,
     ) -> tf.Tensor:
         known = tf.not_equal(truth, IGNORED)
         truth = tf.where(known, truth, 0)
@@ -192,7 +207,7 @@ def _training_step(
             # over the labels, not over their weights: a heavy row is to pull harder in any company
             loss = tf.math.divide_no_nan(tf.reduce_sum(losses * heavy), tf.reduce_sum(counts))
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, values)]
-        optimizer.apply(gradients, variables)
+        optimizer.apply(gradients, rate, number)
         return loss
 
     return tf.function(step, input_signature=signature, autograph=False)

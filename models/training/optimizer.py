@@ -29,6 +29,7 @@ class AdamW:
         weight_decay: Share of a matrix's entry that is taken away, times the rate.
         clip: Largest global norm of the gradient, 0 for no limit.
         stable: Whether updates are limited as in StableAdamW.
+        shares: Of each variable, what its rate is multiplied with; 1 by default.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class AdamW:
         weight_decay: float,
         clip: float = 1.0,
         stable: bool = False,
+        shares: Sequence[float] | None = None,
     ) -> None:
         self.weight_decay = weight_decay
         self.clip = clip
@@ -45,6 +47,7 @@ class AdamW:
         self._variables = [variable.value for variable in variables]
         #: Of each variable, whether weight decay pulls at it.
         self.decayed = [not any(word in v.path for word in _NOT_DECAYED) for v in variables]
+        self._shares = [1.0] * len(self._variables) if shares is None else list(shares)
         self._first = [_zeros_like(v, "first") for v in self._variables]
         self._second = [_zeros_like(v, "second") for v in self._variables]
 
@@ -72,7 +75,7 @@ class AdamW:
         each = len(self._variables)
         on_each(
             self._update, self._variables, self._first, self._second, list(gradients),
-            [rate] * each, [_BETA_1**time] * each, [_BETA_2**time] * each,
+            [rate * share for share in self._shares], [_BETA_1**time] * each, [_BETA_2**time] * each,
             [self.weight_decay if decayed else 0.0 for decayed in self.decayed],
         )  # fmt: skip
         return norm

@@ -131,14 +131,15 @@ def _cost(trainer: Trainer) -> float:
     plan = trainer.plan
     again = perturbed_rows(plan.rows, plan.adversarial_share) if plan.adversarial_share else 0
     slots = slots_per_row(trainer.length, plan.highest_mask_rate)
-    return speed.flops_per_token(trainer.model.config, plan.rows, trainer.length, slots, again)
+    config = trainer.model.config
+    return float(speed.flops_per_token(config, plan.rows, trainer.length, slots, again))
 
 
 def _peak(trainer: Trainer) -> float:
     """FLOP/s that the run's devices could make of one large product."""
     from models.training import speed
 
-    return speed.matmul_peak(trainer.model.dtype_policy.name) * trainer.replicas
+    return float(speed.matmul_peak(trainer.model.dtype_policy.name)) * trainer.replicas
 
 
 def _write(out: Path, trainer: Trainer, tokenized: Path, progress: Progress) -> None:

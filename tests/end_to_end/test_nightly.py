@@ -17,7 +17,8 @@ from tasks.store import Manifest, intact, read_manifest
 
 STAGES = (
     "ingest profile validate clean profile_clean validate_clean audit augment correct tokenize pack "
-    "pretrain finetune quality calibration hallucination group_metrics robustness explain decide report"
+    "pretrain baselines finetune quality calibration hallucination group_metrics robustness floors explain "
+    "decide report"
 ).split()
 
 

@@ -15,7 +15,7 @@ from models.network.heads import Head, build_classifier, build_tagger, start_fro
 from models.text.batching import pad
 from models.training.examples import IGNORED, LabelledRows, class_weights, plan
 from models.training.finetuner import Recipe, predict, train
-from models.training.layerwise import LayerwiseAdamW, RiseAndFall, depth, trained
+from models.training.layerwise import depth
 from tasks.configuration import Pairs
 from tasks.errors import UserError
 from tasks.log import Log
@@ -146,27 +146,6 @@ def test_ignored_tokens_teach_nothing() -> None:
     moved = np.abs(head.encoder.token_embedding.embeddings.numpy() - before).max(axis=1)
     assert moved[6] == 0
     assert moved[5] > 1e-3
-
-
-def test_the_fused_optimizer_is_kerass_adamw() -> None:
-    head = build_classifier(SHAPE, 2, seed=1)
-    variables, shares = trained(head, 1.0, frozen=False)
-    start = [v.numpy() for v in variables]
-    rng = np.random.default_rng(0)
-    steps = [[rng.normal(size=v.shape).astype(np.float32) for v in variables] for _ in range(3)]
-    ours = LayerwiseAdamW(RiseAndFall(1e-3, 3), variables, shares)
-    theirs = keras.optimizers.AdamW(RiseAndFall(1e-3, 3), weight_decay=0.01, global_clipnorm=1.0)
-    theirs.exclude_from_weight_decay(var_names=["gamma", "bias", "embeddings"])
-    theirs.build(variables)
-    ends = []
-    for optimizer in (ours, theirs):
-        for variable, value in zip(variables, start, strict=True):
-            variable.assign(value)
-        for gradients in steps:
-            optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients], variables)
-        ends.append([v.numpy() for v in variables])
-    for a, b, s in zip(*ends, start, strict=True):
-        np.testing.assert_allclose(a - s, b - s, rtol=2e-3, atol=2e-7)
 
 
 def test_the_best_epoch_is_kept_by_the_score_where_one_is_given() -> None:

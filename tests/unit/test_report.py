@@ -159,6 +159,22 @@ def _training(night: Night) -> None:
     curve = [Point(**point) for point in points]
     write_outlook(night.stages["pretrain"], curve, 1024, (150, 2100), seed=0)
     night.stage("finetune", Outcome(summary="no head", skipped="the data has no labels"))
+    rows = [
+        {"name": name, "loss": _about(loss), "accuracy": _about(0.4), "parameters": 9000,
+         "bits_per_character": _about(1.2), "behind_encoder": _about(loss - 1.1), "tokens": 5000}
+        for name, loss in (("encoder", 1.1), ("lstm", 1.75), ("ngram", 3.5))
+    ]  # fmt: skip
+    night.stage("baselines", baselines={"rows": 40, "tokens_hidden": 1234, "models": rows})
+    rows = [
+        {
+            "name": name,
+            "accuracy": _about(a),
+            "macro_f1": _about(a),
+            "model_above": _about(0.85 - a),
+        }
+        for name, a in (("model", 0.85), ("logistic", 0.8), ("majority", 0.52))
+    ]
+    night.stage("floors", floors={"rows": 60, "models": rows})
 
 
 def _evaluations(night: Night, prefix: str = "") -> None:
@@ -358,6 +374,20 @@ def test_figures_carry_their_interval_and_unit(whole: tuple[str, Outcome, Path])
     assert "82.0 to 88.0 %" in text
     assert "nats per token" in text
     assert "+6.0 pp" in text
+
+
+def test_the_baselines_stand_beside_the_model_with_their_intervals(
+    whole: tuple[str, Outcome, Path],
+) -> None:
+    text = Tags(whole[0]).text.replace("\u202f", " ")
+    training, quality = text.split("Beside its baselines")[1].split("Beside its floors")
+    assert "the same 1,234 hidden tokens of 40 held-out rows" in training
+    lstm = training.split("bidirectional LSTM")[1].split("n-gram floor")[0]
+    assert "1.7501.720 to 1.780" in lstm
+    assert "+0.650+0.620 to +0.680" in lstm
+    assert "9,0005,000" in lstm
+    majority = quality.split("commonest class of training")[1]
+    assert majority.startswith("52.0 %49.0 to 55.0 %+33.0 pp+30.0 to +36.0")
 
 
 def test_the_conservation_table_sums_over_all_data_stages(whole: tuple[str, Outcome, Path]) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.configuration import Configuration
-from tasks.promotion.page import asked, data, explained, judged, people, training, verdict
+from tasks.promotion.page import (
+    asked,
+    baselines,
+    data,
+    explained,
+    judged,
+    people,
+    training,
+    verdict,
+)
 from tasks.promotion.page.expectations import expectations
 from tasks.promotion.page.read import Shelf
 
@@ -31,6 +40,7 @@ GLOSSARY = (
     ("Abstained", "the model's confidence in a probe's answer is below \u03c4, so it says nothing"),
     ("Accuracy under attack", "share of texts still right after an attacker's typing errors"),
     ("Bootstrap interval", "how far a figure moves if the same number of rows is drawn again"),
+    ("Baselines", "an LSTM trained by the same loop, and counts of neighbouring tokens"),
     ("Brier score", "mean squared error of the class probabilities: 0 best, 2 worst"),
     ("Calibration error (ECE)", "mean distance between confidence and accuracy, over 15 bins"),
     ("Champion", "the model in use, which a candidate must not fall behind"),
@@ -85,7 +95,9 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
         "people": people.groups(shelf),
         "augment": people.made_up(shelf),
         "training": training.training(shelf),
+        "baselines": baselines.masked(shelf),
         "quality": judged.quality(shelf),
+        "floors": baselines.classes(shelf),
         "calibration": judged.calibration(shelf),
         "hallucination": asked.hallucination(shelf),
         "group_metrics": judged.by_group(shelf),
