@@ -61,7 +61,14 @@ class File:
 
 def wanted_columns(config: Source) -> list[str]:
     """Every column that the configuration names."""
-    named = (config.text, config.label, config.timestamp, config.split, config.origin, *config.groups)
+    named = (
+        config.text,
+        config.label,
+        config.timestamp,
+        config.split,
+        config.origin,
+        *config.groups,
+    )
     return [name for name in named if name]
 
 
