@@ -53,16 +53,13 @@ class Sample:
         texts: Of the chosen rows.
         characters: In all training rows.
         rows: Training rows there are.
+        blank: Whether none of them has a letter.
     """
 
     texts: pl.Series
     characters: int
     rows: int
-
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing to learn from."""
-        return not self.texts.str.contains(r"\S").any()
+    blank: bool
 
 
 def training_sample(path: Path, most: int, seed: int) -> Sample:
@@ -73,10 +70,11 @@ def training_sample(path: Path, most: int, seed: int) -> Sample:
         most: Characters, roughly; whole rows are chosen, each with the same chance.
         seed: Decides which.
     """
-    rows = characters = 0
+    rows, characters, blank = 0, 0, True
     for batch in _training(path):
         rows += len(batch)
         characters += int(batch.str.len_chars().sum())
+        blank = blank and not batch.str.contains(r"\S").any()
     share = most / max(characters, 1)
     rng = np.random.default_rng(seed)
     parts = [pl.Series("text", [], dtype=pl.String)]
@@ -84,7 +82,7 @@ def training_sample(path: Path, most: int, seed: int) -> Sample:
         parts.append(
             batch if share >= 1 else batch.filter(pl.Series(rng.random(len(batch)) < share))
         )
-    return Sample(pl.concat(parts), characters, rows)
+    return Sample(pl.concat(parts), characters, rows, blank)
 
 
 def _training(path: Path) -> Iterator[pl.Series]:

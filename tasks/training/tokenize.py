@@ -60,13 +60,15 @@ def tokenize(
         UserError: There is no text to learn from, or the tokenizer cannot be used.
     """
     path = corpus / CORPUS
-    sample = training_sample(path, config.vocabulary_sample, seed)
+    sample = training_sample(path, 0 if start else config.vocabulary_sample, seed)
     if sample.blank:
         raise UserError(
             f"the training split has no text to learn a vocabulary from ({sample.rows} rows)",
             "Give more rows, or check what the cleaning stage quarantined.",
         )
     tokenizer = _vocabulary(sample, start, config, out)
+    learnt_from = {"taken_over": True} if start else _learnt_from(sample, config)
+    del sample  # the corpus is read again, and this may be the larger part of memory
     entries = tokenizer.get_vocab_size()
     dtype = np.uint16 if entries < _SMALL else np.int32
     unknown = special_ids(tokenizer)["[UNK]"]
@@ -76,7 +78,7 @@ def tokenize(
         if replayed is not None:
             _encode(tokenizer, replayed / REPLAYED, writers, log, replayed=True)
     stats = {split: writer.stats for split, writer in writers.items()}
-    summary = {"vocabulary": entries, "splits": stats} | _learnt_from(sample, start, config)
+    summary = {"vocabulary": entries, "splits": stats} | learnt_from
     (out / "tokenizer_stats.json").write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     metrics = {"vocabulary": float(entries)}
     for name in ("tokens", "unknown_share", "tokens_per_word"):
@@ -108,10 +110,8 @@ def _vocabulary(sample: Sample, start: Path | None, config: Tokenization, out: P
     return found
 
 
-def _learnt_from(sample: Sample, start: Path | None, config: Tokenization) -> dict[str, Any]:
+def _learnt_from(sample: Sample, config: Tokenization) -> dict[str, Any]:
     """Where the vocabulary comes from, for the record."""
-    if start is not None:
-        return {"taken_over": True}
     return {
         "asked": config.vocabulary,
         "learnt_from": {

@@ -444,3 +444,14 @@ def test_real_reviews_are_the_same_rows_in_every_format(name: str, tmp_path: Pat
     assert frames[0]["label"].unique().sort().to_list() == ["0", "1"]
     assert frames[0].equals(frames[1])
     assert frames[0].equals(frames[2])
+
+
+def test_a_column_may_name_where_a_row_comes_from(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"A sentence of number {n}.", "from": "web" if n % 2 else None} for n in range(40)
+    ]
+    write(rows, tmp_path / "mine.jsonl")
+    _, out = run(tmp_path / "mine.jsonl", tmp_path, origin="from")
+    assert set(corpus(out)["source"]) == {"web", "mine"}
+    with pytest.raises(UserError, match="(?s)no column 'form'.*Did you mean 'from'"):
+        run(tmp_path / "mine.jsonl", tmp_path, origin="form")
