@@ -54,7 +54,7 @@ def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=14)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=30)
     axes.tick_params(colors=_INK, labelsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -88,6 +88,7 @@ def _parallel(trials: Sequence[Trial], space: Space) -> Figure:
     for trial in (t for t in trials if t.ending in _UNFINISHED):
         heights = [_height(space[n], trial.settings[n]) for n in names]
         _path(axes, heights, color=_MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
+        axes.plot(len(names) - 1, heights[-1], marker="x", color=_MUTED, markersize=5, zorder=55)
     for rank, trial in enumerate(complete):
         place = _share(_loss(trial), low, high)
         heights = [*(_height(space[n], trial.settings[n]) for n in names), place]
@@ -101,7 +102,7 @@ def _parallel(trials: Sequence[Trial], space: Space) -> Figure:
         _axis(axes, column, short(names)[name], _ticks(space[name]))
     shares = (0.0, 0.25, 0.5, 0.75, 1.0) if high > low else (0.5,)
     marks = [(share, f"{low + share * (high - low):.3f}") for share in shares]
-    _axis(axes, len(names), "held-out loss\n(nats)", marks)
+    _axis(axes, len(names), "loss (nats)", marks)
     _legend(axes, complete[-1], any(t.ending in _UNFINISHED for t in trials))
     axes.set(xlim=(-0.25, len(names) + 0.45), ylim=(-0.04, 1.04))
     axes.axis("off")
@@ -113,11 +114,15 @@ def _legend(axes: Axes, best: Trial, unfinished: bool) -> None:
 
     lines = [Line2D([], [], color=_BEST, linewidth=2.6, label=f"best: trial {best.number}")]
     if unfinished:
-        lines += [
-            Line2D([], [], color=_MUTED, linewidth=1, linestyle=(0, (3, 3)), label="not completed")
-        ]
+        dashed: dict[str, Any] = {
+            "color": _MUTED,
+            "linewidth": 1,
+            "linestyle": (0, (3, 3)),
+            "marker": "x",
+        }
+        lines += [Line2D([], [], label="not completed", **dashed)]
     axes.legend(
-        handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, frameon=False,
+        handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False,
         fontsize=9, labelcolor=_INK,
     )  # fmt: skip
 
@@ -168,15 +173,19 @@ def _ticks(distribution: Any) -> list[tuple[float, str]]:
     if choices is not None:
         return [(_height(distribution, c), readable(c)) for c in choices]
     low, high = distribution.low, distribution.high
-    whole = isinstance(low, int)
-    shares = np.linspace(0, 1, 5)
-    values = (
-        [low * (high / low) ** s for s in shares]
-        if distribution.log
-        else [low + s * (high - low) for s in shares]
-    )
-    values = sorted({round(v) for v in values}) if whole else values
-    return [(_height(distribution, v), readable(v if whole else float(v))) for v in values]
+    inner = _decades(low, high) if distribution.log else np.linspace(low, high, 5)[1:-1]
+    values = [low, *((round(v) if isinstance(low, int) else float(v)) for v in inner), high]
+    heights = {v: _height(distribution, v) for v in values}
+    kept = [v for v in heights if v in (low, high) or 0.06 < heights[v] < 0.94]
+    return [(heights[v], readable(v)) for v in kept]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Round numbers between two: 1, 2 and 5 of each decade, or 1 alone where those are many."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 2 else (1,)
+    numbers = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return [number for number in numbers if low < number < high]
 
 
 # --- importances ---
@@ -197,7 +206,8 @@ def _importances(found: Sequence[Importance], trials: Sequence[Trial]) -> Figure
     for place, importance in enumerate(rows):
         axes.barh(place, importance.share, height=0.56, color=_BAR)
         axes.plot([importance.low, importance.high], [place, place], color=_INK, linewidth=1.4)
-        told = f"{importance.share:.0%}  ({importance.low:.0%} to {importance.high:.0%})"
+        low, high = 100 * importance.low, 100 * importance.high
+        told = f"{100 * importance.share:.0f} %  ({low:.0f} to {high:.0f})"
         right = max(importance.share, importance.high)
         axes.text(right + 0.015, place, told, va="center", fontsize=9, color=_INK)
     axes.set_yticks(range(len(rows)), [titles[i.name] for i in rows])
@@ -240,7 +250,10 @@ def _history(trials: Sequence[Trial]) -> Figure:
     axes.set_ylabel("held-out loss (nats)", fontsize=9, color=_INK)
     axes.locator_params(axis="x", integer=True)
     axes.grid(axis="y", color=_MUTED, alpha=0.35, linewidth=0.6)
-    axes.legend(frameon=False, fontsize=9, labelcolor=_INK)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False, fontsize=9,
+        labelcolor=_INK, handletextpad=0.4,
+    )  # fmt: skip
     return figure
 
 

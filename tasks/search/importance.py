@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 FEWEST = 4  # complete trials
-_RESAMPLES = 30
-_TREES = 24
+_RESAMPLES = 20
+_TREES = 16
 
 
 class Importance(Frozen):
@@ -68,6 +68,7 @@ def _shares(
 ) -> dict[str, float]:
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
     study.add_trials(
         [
