@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare ui deploy worker check test test-fast lock clean purge
+.PHONY: help nightly prepare search ui deploy worker check test test-fast lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -24,6 +24,9 @@ nightly: $(READY) ## run the whole night here and now: DATA=file TEXT=column LAB
 
 prepare: $(READY) ## only the data stages, to see what is wrong with a corpus: same arguments
 	@$(BIN)/plumbline prepare --config $(CONFIG) $(OVERRIDES)
+
+search: $(READY) ## look for better settings: TRIALS=20 OBJECTIVE=pretrain|finetune, and the same arguments
+	@$(BIN)/plumbline search --config $(CONFIG) $(if $(TRIALS),--trials $(TRIALS)) $(if $(OBJECTIVE),--objective $(OBJECTIVE)) $(OVERRIDES)
 
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

@@ -11,8 +11,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tasks.configuration import Configuration
 from tasks.errors import Refused, StageFailed, UserError
-from tasks.settings import ROOT, Environment, load_configuration
+from tasks.settings import ROOT, Environment, load_as, load_configuration
 
 EXIT_REFUSED = 3
 EXIT_BROKEN = 1
@@ -42,11 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     for name, purpose in {
         "nightly": "prepare, train and assess, here and now",
         "prepare": "only the data stages: what is wrong with a corpus",
+        "search": "look for better training settings; a study that was stopped goes on",
     }.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("--config", type=Path, help="YAML file of the run configuration")
         command.add_argument("overrides", nargs="*", metavar="section.field=value")
-        command.set_defaults(run=_run_flow, flow=name)
+        command.set_defaults(run=_run_flow, flow=name, trials=None, objective=None)
+        if name == "search":
+            command.add_argument("--trials", help="trials in all, earlier runs' included")
+            command.add_argument("--objective", help="pretrain or finetune")
     ui = commands.add_parser("ui", help="serve the Prefect and MLflow UIs over the same stores")
     ui.add_argument("--prefect-port", type=int, default=4200)
     ui.add_argument("--mlflow-port", type=int, default=5000)
@@ -61,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_flow(options: argparse.Namespace) -> int:
     started = time.perf_counter()
-    configuration = load_configuration(options.config, options.overrides)
+    configuration = _configuration(options)
     environment = Environment()
     # The libraries read their environment when imported, so it is set first.
     environment.apply()
@@ -85,12 +90,26 @@ def _run_flow(options: argparse.Namespace) -> int:
     return 0
 
 
+def _configuration(options: argparse.Namespace) -> Configuration:
+    if options.flow != "search":
+        return load_configuration(options.config, options.overrides)
+    from tasks.search.configuration import SearchConfiguration
+
+    flags = {"search.trials": options.trials, "search.objective": options.objective}
+    given = [f"{name}={value}" for name, value in flags.items() if value is not None]
+    return load_as(SearchConfiguration, options.config, [*options.overrides, *given])
+
+
 def _flow(name: str) -> Callable[..., object]:
     """Imported here, so that `plumbline prepare` needs nothing of training."""
     if name == "prepare":
         from flows.prepare import prepare
 
         return prepare
+    if name == "search":
+        from flows.search import search
+
+        return search
     from flows.nightly import nightly
 
     return nightly

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import yaml
@@ -15,13 +15,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.configuration import Configuration
 from tasks.errors import UserError
 
+_Kind = TypeVar("_Kind", bound=Configuration)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Settings that are text whatever they look like.
 _TEXTS = {
     f"source.{name}"
     for name in ("location", "text", "label", "timestamp", "split", "origin", "probes", "revision")
-} | {"augment.wordnet"}
+} | {"augment.wordnet", "pretrain.start", "pretrain.revision", "search.study"}
 _TEXTS |= {
     f"{section}.{name}" for section in ("tag", "pairs") for name in ("train", "validation", "test")
 } | {f"pairs.{name}" for name in ("first", "second", "label")}
@@ -67,6 +69,7 @@ class Environment(BaseSettings):
     )
     store: str = Field("", description="Root of the artifact store: a folder or an fsspec URL")
     tracking_uri: str = Field("", description="MLflow tracking server or database")
+    studies: str = Field("", description="Database of the hyper-parameter studies, as a URL")
     experiment: str = Field("plumbline", description="MLflow experiment")
     model_name: str = Field(
         "plumbline", description="Registered model whose alias `champion` is served"
@@ -87,6 +90,11 @@ class Environment(BaseSettings):
     def tracking(self) -> str:
         """The tracking URI, a SQLite file under `home` unless set."""
         return self.tracking_uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+    @property
+    def studies_url(self) -> str:
+        """The database of studies, a SQLite file under `home` unless set."""
+        return self.studies or f"sqlite:///{self.home.absolute() / 'studies.db'}"
 
     @property
     def embedded(self) -> bool:
@@ -133,9 +141,15 @@ class Environment(BaseSettings):
 
 
 def load_configuration(path: Path | None = None, overrides: Sequence[str] = ()) -> Configuration:
+    """Read a night's configuration; see `load_as`."""
+    return load_as(Configuration, path, overrides)
+
+
+def load_as(kind: type[_Kind], path: Path | None = None, overrides: Sequence[str] = ()) -> _Kind:
     """Read a run configuration and apply `section.field=value` overrides.
 
     Args:
+        kind: What is configured.
         path: YAML file; None means the defaults.
         overrides: Assignments, later ones win; values are read as YAML.
 
@@ -146,7 +160,7 @@ def load_configuration(path: Path | None = None, overrides: Sequence[str] = ()) 
     for override in overrides:
         _assign(values, override)
     try:
-        return Configuration.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         where = f" in {path}" if path else ""
         problems = "\n".join(f"  {_describe(item)}" for item in error.errors())

@@ -56,7 +56,7 @@ class Trainer:
         self.plan = plan
         self.length = length
         self.strategy = tf.distribute.get_strategy()
-        self.replicas = self.strategy.num_replicas_in_sync
+        self.replicas: int = self.strategy.num_replicas_in_sync
         if plan.rows % self.replicas:
             raise ValueError(
                 f"{plan.rows} rows of a micro-batch cannot be shared out among {self.replicas} devices"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from tasks.processes import identity, is_dead
 from tasks.records import Night
 from tasks.settings import ROOT
 from tasks.tracking.connection import client, experiment_id
@@ -47,7 +46,7 @@ def open_night(name: str, configuration: BaseModel, flow_run_id: str | None) -> 
     close_abandoned(experiment)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     tags = {"plumbline.kind": "night", "plumbline.started": started}
-    tags |= _process_tags() | _code_tags()
+    tags |= process_tags() | code_tags()
     if flow_run_id:
         tags["plumbline.flow_run"] = flow_run_id
     run_id = client().create_run(experiment, tags=tags, run_name=name).info.run_id
@@ -84,7 +83,7 @@ def _nested_run(night: Night, name: str) -> str:
     if found:
         client().update_run(found[0].info.run_id, status="RUNNING")
         return str(found[0].info.run_id)
-    tags = {"mlflow.parentRunId": night.run_id, "plumbline.kind": "subflow", **_process_tags()}
+    tags = {"mlflow.parentRunId": night.run_id, "plumbline.kind": "subflow", **process_tags()}
     return str(client().create_run(experiment, tags=tags, run_name=name).info.run_id)
 
 
@@ -97,20 +96,16 @@ def close_abandoned(experiment: str) -> None:
     """Mark as killed the runs of this machine whose process is gone."""
     for run in client().search_runs([experiment], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
-        if tags.get("plumbline.host") == socket.gethostname() and not _alive(
-            tags.get("plumbline.process", "")
-        ):
+        if is_dead(tags.get("plumbline.host", ""), tags.get("plumbline.process", "")):
             client().set_terminated(run.info.run_id, status="KILLED")
 
 
-def _process_tags() -> dict[str, str]:
-    return {
-        "plumbline.host": socket.gethostname(),
-        "plumbline.process": f"{os.getpid()}:{_birth(os.getpid())}",
-    }
+def process_tags() -> dict[str, str]:
+    """The process behind a run, by which an abandoned run is known."""
+    return {f"plumbline.{name}": value for name, value in identity().items()}
 
 
-def _code_tags() -> dict[str, str]:
+def code_tags() -> dict[str, str]:
     """The revision of the code, where it lies in a git checkout, and the digest of the lock."""
     tags = {}
     lock = ROOT / "requirements.lock"
@@ -126,18 +121,3 @@ def _code_tags() -> dict[str, str]:
     if git.returncode == 0:
         tags["mlflow.source.git.commit"] = git.stdout.strip()
     return tags
-
-
-def _birth(pid: int) -> str:
-    """When a process started, so that a reused process id is not taken for the old process."""
-    import psutil
-
-    try:
-        return f"{psutil.Process(pid).create_time():.0f}"
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def _alive(process: str) -> bool:
-    pid, _, birth = process.partition(":")
-    return pid.isdigit() and birth != "" and _birth(int(pid)) == birth

@@ -139,7 +139,8 @@ def _peak(trainer: Trainer) -> float:
     """FLOP/s that the run's devices could make of one large product."""
     from models.training import speed
 
-    return float(speed.matmul_peak(trainer.model.dtype_policy.name)) * trainer.replicas
+    one: float = speed.matmul_peak(trainer.model.dtype_policy.name)
+    return one * trainer.replicas
 
 
 def _write(out: Path, trainer: Trainer, tokenized: Path, progress: Progress) -> None:

@@ -233,7 +233,7 @@ def test_the_stage_learns_a_rule_and_reports_it(tmp_path: Path) -> None:
     assert report["entities"]["PER"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 20}
     assert report["judged_on"] == "test"
     assert "weighted avg" in (tmp_path / "one" / "report.txt").read_text()
-    labels = orjson.loads((tmp_path / "one" / "model" / "labels.json").read_bytes())
+    labels = hugging_face.describe(tmp_path / "one" / "model").labels
     assert labels == {"classes": ["O", "B-LOC", "B-PER"]}
     for path in sorted((tmp_path / "one").rglob("*.*")):
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")

@@ -1,0 +1,106 @@
+"""What a trial trains: the stages' own functions, on what the stages before them left."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tasks.configuration import Configuration
+from tasks.errors import UserError
+from tasks.log import Log
+from tasks.records import Outcome, Record
+from tasks.search.trial import LOSS, Diverged, Objective
+from tasks.stage import open_store
+from tasks.training.finetune import finetune
+from tasks.training.pretrain import pretrain
+
+
+def pretraining(packed: Record, tokenized: Record) -> Objective:
+    """Held-out loss of pretraining.
+
+    Args:
+        packed: What `pack` left.
+        tokenized: What `tokenize` left.
+    """
+    store = open_store()
+    rows, vocabulary = store.fetch(packed), store.fetch(tokenized)
+
+    def objective(c: Configuration, scratch: Path, log: Log) -> float:
+        with tempfile.TemporaryDirectory(dir=scratch.parent) as out:
+            return _loss(_pretrain(rows, vocabulary, c, Path(out), scratch, log), "pretraining")
+
+    return objective
+
+
+def finetuning(
+    pretrained: Record | None,
+    packed: Record,
+    tokenized: Record,
+    corpus: Record,
+    corrected: Record | None,
+) -> Objective:
+    """Validation loss of fine-tuning.
+
+    Args:
+        pretrained: The encoder that every trial starts from; None where each pretrains its own.
+        packed: What `pack` left.
+        tokenized: What `tokenize` left.
+        corpus: What `augment` left.
+        corrected: What `correct` left.
+    """
+    store = open_store()
+    encoder = store.fetch(pretrained) if pretrained else None
+    rows, vocabulary, text = (store.fetch(record) for record in (packed, tokenized, corpus))
+    weights = store.fetch(corrected) if corrected else None
+
+    def objective(c: Configuration, scratch: Path, log: Log) -> float:
+        with tempfile.TemporaryDirectory(dir=scratch.parent) as folder:
+            start, out = Path(folder, "encoder"), Path(folder, "out")
+            start.mkdir()
+            out.mkdir()
+            if encoder is None:
+                _pretrain(rows, vocabulary, c, start, scratch, _Preamble(log))
+            outcome = finetune.fn(
+                encoder or start, text, weights, config=c.finetune, seed=c.seed, out=out, log=log
+            )
+            return _loss(outcome, "fine-tuning")
+
+    return objective
+
+
+def _pretrain(
+    rows: Path, vocabulary: Path, c: Configuration, out: Path, scratch: Path, log: Log
+) -> Outcome:
+    from models.training import loop
+
+    try:
+        return pretrain.fn(
+            rows, vocabulary, config=c.pretrain, seed=c.seed, out=out, scratch=scratch, log=log
+        )
+    except UserError as error:
+        # Of one run that is the end; of a search it is something learnt about the settings.
+        if isinstance(error.__cause__, loop.Diverged):
+            raise Diverged(str(error.__cause__)) from error
+        raise
+
+
+def _loss(outcome: Outcome, what: str) -> float:
+    if outcome.skipped:
+        raise UserError(f"{what} cannot be searched: {outcome.skipped}")
+    if LOSS not in outcome.metrics:
+        raise UserError(
+            f"{what} cannot be searched: there is no held-out text to judge trials by",
+            "Give more rows, or raise source.validation_share.",
+        )
+    return outcome.metrics[LOSS]
+
+
+class _Preamble(Log):
+    """What comes before the part that is judged: it can be ended, but its losses do not count."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """See `Log.progress`."""
+        self._log.progress(done, total, note)
