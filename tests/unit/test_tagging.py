@@ -234,7 +234,7 @@ def test_the_stage_learns_a_rule_and_reports_it(tmp_path: Path) -> None:
     assert report["judged_on"] == "test"
     assert "weighted avg" in (tmp_path / "one" / "report.txt").read_text()
     labels = hugging_face.describe(tmp_path / "one" / "model").labels
-    assert labels == {"classes": ["O", "B-LOC", "B-PER"]}
+    assert labels == ("O", "B-LOC", "B-PER")
     for path in sorted((tmp_path / "one").rglob("*.*")):
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert path.read_bytes() == other.read_bytes(), path.name
