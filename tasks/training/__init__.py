@@ -1,1 +1,1 @@
-"""Text to model: tokenize, pack, pretrain, finetune."""
+"""Text to model: tokenize, pack, pretrain, finetune; taggers and classifiers of pairs."""
