@@ -72,7 +72,9 @@ def assess(
             config=c.decide,
             seed=c.seed,
         )
-        registered = _settle(night, candidate, decided, held)
+        registered = _settle(
+            night, candidate, decided, held, corpus=prepared["augment"], start=_bundle(trained)
+        )
         stages = {
             **prepared,
             **trained,
@@ -84,6 +86,12 @@ def assess(
         }
         page = report(stages, configuration=c)
         return _publish(night, page, registered)
+
+
+def _bundle(trained: dict[str, Record]) -> str | None:
+    """Digest of the bundle that training started from, if it started from one."""
+    begun = trained.get("start")
+    return begun.digest if begun is not None and begun.stage == "champion" else None
 
 
 def _evaluate(

@@ -1,4 +1,4 @@
-"""From training corpus to candidate model: tokenize, pack, pretrain, finetune."""
+"""From training corpus to candidate model: tokenize, pack, pretrain, finetune, and other heads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from flows.prepare import prepare
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.records import Night, Record
-from tasks.tracking import history, runs
+from tasks.tracking import history, registry, runs
 from tasks.training.baselines import baselines
 from tasks.training.finetune import finetune
+from tasks.training.labelled_files import content_digest
 from tasks.training.pack import pack
+from tasks.training.pairs import pairs
 from tasks.training.pretrain import pretrain
 from tasks.training.replay import replay
+from tasks.training.start import start, start_digest
+from tasks.training.tagging import tag
 from tasks.training.tokenize import tokenize
 
 
@@ -25,6 +29,8 @@ def train(
 ) -> dict[str, Record]:
     """Pretrain the encoder adversarially and fine-tune the classifier.
 
+    A tagger of words and a classifier of pairs are trained too, where files for them are named.
+
     Args:
         configuration: Everything the run is told.
         night: The parent night; leave empty to start one of its own.
@@ -35,20 +41,39 @@ def train(
         prepared = prepared or prepare(configuration, night)
         size = f"{c.pretrain.layers} layers x {c.pretrain.width}"
         heading("train", f"{size}, {c.pretrain.tokens:,} tokens")
+        begun = _start(c, prepared)
         replayed = _replayed(c, prepared)
-        tokenized = tokenize(prepared["augment"], replayed, config=c.tokenize, seed=c.seed)
+        tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
         packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
-        pretrained = pretrain(packed, tokenized, config=c.pretrain, seed=c.seed)
+        pretrained = pretrain(packed, tokenized, begun, config=c.pretrain, seed=c.seed)
         compared = baselines(
             packed, tokenized, pretrained, config=c.baselines, pretrain=c.pretrain, seed=c.seed
         )
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
-    return {
-        "tokenize": tokenized, "pack": packed, "pretrain": pretrained, "baselines": compared,
-        "finetune": finetuned,
-    }  # fmt: skip
+        heads = {}
+        if c.tag.train:
+            content = content_digest(c.tag)
+            heads["tag"] = tag(pretrained, config=c.tag, seed=c.seed, content=content)
+        if c.pairs.train:
+            content = content_digest(c.pairs)
+            heads["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
+    trained = {"start": begun} if begun else {}
+    trained |= {"tokenize": tokenized, "pack": packed}
+    trained |= {"pretrain": pretrained, "baselines": compared}
+    return trained | {"finetune": finetuned, **heads}
+
+
+def _start(c: Configuration, prepared: dict[str, Record]) -> Record | None:
+    """The model to go on from, if not from scratch."""
+    place, revision = c.pretrain.start, c.pretrain.revision
+    if place == "scratch":
+        return None
+    if place == "champion":
+        digest = registry.to_start_from(prepared["augment"])
+        return registry.champion(digest=digest, title="start") if digest else None
+    return start(location=place, revision=revision, content=start_digest(place, revision))
 
 
 def _replayed(c: Configuration, prepared: dict[str, Record]) -> Record | None:

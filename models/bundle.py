@@ -66,7 +66,8 @@ class TextModel:
                 f"the model {config.vocabulary}"
             )
         masked = hugging_face.load_masked(folder / ENCODER)
-        classifier, classes = None, ()
+        classifier: Classifier | None = None
+        classes: tuple[str, ...] = ()
         if (folder / CLASSIFIER).exists():
             classifier = hugging_face.load_classifier(folder / CLASSIFIER)
             classes = hugging_face.describe(folder / CLASSIFIER).labels

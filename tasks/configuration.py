@@ -7,7 +7,7 @@ one section recomputes only the stages that read it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -203,16 +203,55 @@ class Tokenization(Section):
 class Pretraining(Section):
     """The encoder and its masked-language-model training."""
 
+    start: str = Field(
+        "scratch", min_length=1,
+        description="`scratch`, `champion`, a folder in Hugging Face's format, or the name of a hub "
+        "model; its shape and vocabulary are then taken over",
+    )  # fmt: skip
+    revision: str | None = Field(None, description="Revision of a hub model to start from")
+    preset: Literal["custom", "minute", "tiny", "mini", "small", "base", "large"] = Field(
+        "custom", description="A named shape; `custom` goes by `layers`, `width` and `heads`"
+    )
     layers: int = Field(2, ge=1, le=48, description="Transformer layers")
     width: int = Field(128, ge=16, le=4096, description="Hidden size; a multiple of `heads`")
     heads: int = Field(4, ge=1, le=64, description="Attention heads")
+    tied: bool = Field(True, description="Whether the decoder shares the embedding's matrix")
     tokens: int = Field(4_000_000, ge=1000, description="Training budget (token presentations)")
+    minutes: float | None = Field(
+        None, gt=0, le=60 * 24 * 14,
+        description="Time after which training ends, decayed, if `tokens` are not spent by then "
+        "(min); such a run is not repeatable to the bit",
+    )  # fmt: skip
     batch_tokens: int = Field(1024, ge=64, description="Tokens per optimizer step")
+    accumulate: int = Field(
+        1, ge=1, le=1024, description="Micro-batches that a step's tokens are computed in"
+    )
+    ramp: float = Field(
+        0.0, ge=0, le=1, description="Share of the budget during which these grow from one to all"
+    )
     learning_rate: float = Field(4e-3, gt=0, le=1, description="Peak of the schedule")
-    warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the steps that warm up")
-    decay: float = Field(0.3, ge=0, le=1, description="Share of the steps that decay to zero")
+    warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the budget that warms up")
+    decay: float = Field(0.3, ge=0, le=1, description="Share of the budget that decays to zero")
+    optimizer: Literal["adamw", "stable_adamw"] = Field(
+        "adamw", description="`stable_adamw` limits each matrix's update"
+    )
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled decay")
+    clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no limit")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="Decay of the weights' moving average; 0 keeps the last ones"
+    )
     mask_rate: float = Field(0.3, gt=0, lt=1, description="Share of the tokens to predict")
+    mask_rate_end: float | None = Field(
+        None, gt=0, lt=1, description="What the mask rate moves to, linearly, if it is to"
+    )
+    masking: Literal["token", "word", "span"] = Field(
+        "token", description="What is hidden together"
+    )
+    span: float = Field(3.0, ge=1, le=50, description="Mean length of a span (tokens)")
+    next_sentence: float = Field(
+        0.0, ge=0, le=1000,
+        description="Hidden tokens that a sentence pair counts for; needs tokenize.next_sentence",
+    )  # fmt: skip
     adversarial: Literal["none", "fgm"] = Field("fgm", description="Perturbation of the embeddings")
     adversarial_share: float = Field(
         0.125, gt=0, le=1, description="Share of the rows perturbed in each step"
@@ -220,6 +259,15 @@ class Pretraining(Section):
     adversarial_epsilon: float = Field(
         0.02, gt=0, description="L2 norm of the perturbation, relative to the embedding's"
     )
+    spike: float = Field(
+        2.0, ge=0,
+        description="Rise of the loss above its running mean that counts as divergence (nats); 0: "
+        "only infinite or undefined losses do",
+    )  # fmt: skip
+    rollbacks: int = Field(
+        3, ge=0, le=100,
+        description="Times that a diverged run goes back and passes over the rows that led there",
+    )  # fmt: skip
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="`auto` goes by the hardware and the width, never by a timing"
     )
@@ -251,8 +299,8 @@ class Baselines(Section):
     )
 
 
-class Finetuning(Section):
-    """The classification head."""
+class Headed(Section):
+    """How a head is trained on the pretrained encoder; base of the three sections that do."""
 
     epochs: int = Field(6, ge=1, le=100, description="Passes over the labelled rows")
     batch: int = Field(16, ge=1, le=4096, description="Rows per step")
@@ -261,6 +309,64 @@ class Finetuning(Section):
     tokens: int = Field(
         1_500_000, ge=1000, description="Ends the last epoch early (token presentations)"
     )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Learning rate of a layer, as a share of that of the one above"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="`balanced` gives every class the same say in the loss"
+    )
+    frozen: bool = Field(False, description="Train the head alone and leave the encoder as it is")
+
+
+class Finetuning(Headed):
+    """The classification head."""
+
+
+class Labelled(Headed):
+    """A task with labelled files of its own; not run while `train` is empty."""
+
+    train: str | None = Field(None, min_length=1, description="File to learn from")
+    validation: str | None = Field(
+        None, min_length=1, description="File that decides which epoch is kept"
+    )
+    test: str | None = Field(None, min_length=1, description="File to judge by")
+    from_scratch: bool = Field(
+        False, description="Begin with random weights, to see what pretraining buys"
+    )
+    bootstrap: int = Field(
+        1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"
+    )
+
+    section: ClassVar[str] = ""
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Labelled:
+        if not self.train and (self.validation or self.test):
+            raise ValueError(
+                f"{self.section}.validation or {self.section}.test is given, but not "
+                f"{self.section}.train, without which nothing is trained"
+            )
+        return self
+
+
+class Tagging(Labelled):
+    """Named entities, or another tag for each word: CoNLL columns or parquet of tokens and tags."""
+
+    section: ClassVar[str] = "tag"
+    epochs: int = Field(10, ge=1, le=100, description="Passes over the labelled rows")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak of the schedule")
+    entities: bool = Field(
+        True, description="Tags mark spans (IO, IOB1, IOB2, BIOES); false for tags of single words"
+    )
+
+
+class Pairs(Labelled):
+    """Classes of sentence pairs, such as paraphrase or entailment: parquet, CSV or JSONL."""
+
+    section: ClassVar[str] = "pairs"
+    first: str = Field("first", min_length=1, description="Column of the first sentence")
+    second: str = Field("second", min_length=1, description="Column of the second sentence")
+    label: str = Field("label", min_length=1, description="Column of the class")
 
 
 class Evaluation(Section):
@@ -338,22 +444,29 @@ class Configuration(Section):
     pretrain: Pretraining = Field(Pretraining(), description="Encoder and its training")
     baselines: Baselines = Field(Baselines(), description="What the encoder is compared with")
     finetune: Finetuning = Field(Finetuning(), description="Classification head")
+    tag: Tagging = Field(Tagging(), description="Named entities or other tags of words")
+    pairs: Pairs = Field(Pairs(), description="Classes of sentence pairs")
     evaluate: Evaluation = Field(Evaluation(), description="How the model is judged")
     explain: Explanation = Field(Explanation(), description="Which predictions are explained")
     decide: Decision = Field(Decision(), description="What a candidate must meet")
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Configuration:
-        if self.pretrain.batch_tokens % self.tokenize.sequence_length:
+        row = self.tokenize.sequence_length * self.pretrain.accumulate
+        if self.pretrain.batch_tokens % row:
             raise ValueError(
                 f"pretrain.batch_tokens ({self.pretrain.batch_tokens}) must be a multiple of "
-                f"tokenize.sequence_length ({self.tokenize.sequence_length})"
+                f"tokenize.sequence_length times pretrain.accumulate ({row})"
             )
+        if self.pretrain.next_sentence and not self.tokenize.next_sentence:
+            raise ValueError("pretrain.next_sentence needs the pairs of tokenize.next_sentence")
         if self.pretrain.tokens < self.pretrain.batch_tokens:
             raise ValueError("pretrain.tokens is less than one step of pretrain.batch_tokens")
-        if self.finetune.max_tokens > self.tokenize.sequence_length * 8:
-            raise ValueError(
-                f"finetune.max_tokens ({self.finetune.max_tokens}) is over eight times "
-                f"tokenize.sequence_length ({self.tokenize.sequence_length}), beyond what is pretrained"
-            )
+        for name in ("finetune", "tag", "pairs"):
+            longest = getattr(self, name).max_tokens
+            if longest > self.tokenize.sequence_length * 8:
+                raise ValueError(
+                    f"{name}.max_tokens ({longest}) is over eight times tokenize.sequence_length "
+                    f"({self.tokenize.sequence_length}), beyond what is pretrained"
+                )
         return self

@@ -22,6 +22,9 @@ _TEXTS = {
     f"source.{name}"
     for name in ("location", "text", "label", "timestamp", "split", "origin", "probes", "revision")
 } | {"augment.wordnet"}
+_TEXTS |= {
+    f"{section}.{name}" for section in ("tag", "pairs") for name in ("train", "validation", "test")
+} | {f"pairs.{name}" for name in ("first", "second", "label")}
 
 # Quiet, offline and quick.
 DEFAULTS = {

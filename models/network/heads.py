@@ -1,27 +1,40 @@
-"""Classification heads: what a text is, or each of its tokens, from the encoder's hidden states.
+"""Heads for fine-tuning: what a text is, and what each of its words is.
 
-Both are built as Hugging Face's `ModernBertForSequenceClassification` (with the mean over tokens)
-and `ModernBertForTokenClassification`: encoder, then dense, GELU and norm, dropout, one linear layer.
+Built as Hugging Face's `ModernBertForSequenceClassification` with `classifier_pooling="mean"` and
+`ModernBertForTokenClassification` are (Warner et al. 2024, https://arxiv.org/abs/2412.13663), so
+that weights go there and back: encoder, a dense layer without bias, exact GELU, a layer norm
+without bias, dropout, and a linear layer with bias, which is float32 whatever the precision.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import keras
 from keras import ops
 
 from models.network.configuration import EncoderConfig
 from models.network.encoder import Encoder, MaskedLanguageModel
-from models.network.layers import PACKAGE, Shaped, deviation, norm, normal
+from models.network.layers import PACKAGE, deviation, norm, normal
 
 
-class _Head(Shaped, keras.Model):  # type: ignore[misc]
-    """The encoder and the layers that both heads share."""
+class Head(keras.Model):  # type: ignore[misc]
+    """An encoder of its own and the prediction head above it; `call` is the subclasses'.
 
-    def _make(self, config: EncoderConfig, outputs: int, dropout: float, seed: int) -> None:
+    Args:
+        config: Shape of the encoder.
+        outputs: Number of scores.
+        dropout: Share of the head's features dropped in training.
+        seed: Decides the initial weights and what is dropped.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, outputs: int, dropout: float, seed: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
         self.config = config
-        self.dropout = dropout
+        self.outputs = outputs
+        self.rate = dropout
         self.seed = seed
         policy = self.dtype_policy
         self.encoder = Encoder(config, seed, dtype=policy)
@@ -30,13 +43,11 @@ class _Head(Shaped, keras.Model):  # type: ignore[misc]
             kernel_initializer=normal(seed, 1, deviation(config)),
         )  # fmt: skip
         self.head_norm = norm(config, "head_norm", policy)
-        self.drop = keras.layers.Dropout(dropout, seed=seed, name="dropout")
+        self.dropout = keras.layers.Dropout(dropout, seed=seed, name="dropout", dtype="float32")
         self.scores = keras.layers.Dense(
-            outputs,
-            name="scores",
-            dtype="float32",
+            outputs, name="scores", dtype="float32",
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02, seed=seed),
-        )
+        )  # fmt: skip
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights."""
@@ -44,14 +55,32 @@ class _Head(Shaped, keras.Model):  # type: ignore[misc]
         for layer in (self.head_dense, self.head_norm, self.scores):
             layer.build((None, self.config.width))
 
-    def _score(self, hidden: Any, training: bool) -> Any:
-        x = self.head_norm(ops.gelu(self.head_dense(hidden), approximate=False))
-        return self.scores(self.drop(x, training=training))
+    def judge(self, features: Any, training: bool) -> Any:
+        """Scores of features (..., D), float32 (..., outputs)."""
+        x = self.head_norm(ops.gelu(self.head_dense(features), approximate=False))
+        return self.scores(self.dropout(ops.cast(x, "float32"), training=training))
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras needs to make an equal model."""
+        return {
+            **super().get_config(), "config": self.config.to_dict(), self.counted: self.outputs,
+            "dropout": self.rate, "seed": self.seed,
+        }  # fmt: skip
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """The inverse of `get_config`."""
+        return cls(**{**config, "config": EncoderConfig.from_dict(config["config"])})
+
+    @property
+    def counted(self) -> str:
+        """The name of the argument that says how many scores there are."""
+        raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Classifier(_Head):
-    """What a text is: the head on the mean of its hidden states.
+class Classifier(Head):
+    """Scores of a text, from the mean of its hidden states.
 
     The mean over a text's tokens, not the state at [CLS]: masked pretraining never asks anything
     of [CLS], so a short fine-tuning has nothing to build on there. On 8,500 film sentences, one
@@ -60,11 +89,11 @@ class Classifier(_Head):
     Args:
         config: Shape of the encoder.
         classes: Number of classes.
-        dropout: Share of the pooled features dropped in training.
-        seed: Decides the head's initial weights and what is dropped.
+        dropout: Share of the head's features dropped in training.
+        seed: Decides the initial weights and what is dropped.
     """
 
-    saved = ("classes", "dropout", "seed")
+    counted = "classes"
 
     def __init__(
         self,
@@ -75,9 +104,12 @@ class Classifier(_Head):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", "classifier")
-        super().__init__(**kwargs)
-        self.classes = classes
-        self._make(config, classes, dropout, seed)
+        super().__init__(config, classes, dropout, seed, **kwargs)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.outputs
 
     def call(self, tokens: Any, segments: Any, positions: Any, training: bool = False) -> Any:
         """Scores of each row, int32 (B, L) to float32 (B, C); a row is one text.
@@ -88,47 +120,95 @@ class Classifier(_Head):
         real = ops.cast(segments > 0, "float32")[:, :, None]
         total = ops.sum(ops.cast(hidden, "float32") * real, axis=1)
         pooled = total / ops.maximum(ops.sum(real, axis=1), 1.0)  # (B, D)
-        return self._score(ops.cast(pooled, self.compute_dtype), training)
+        return self.judge(ops.cast(pooled, self.compute_dtype), training)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class TokenClassifier(_Head):
-    """What each token is: the head on every hidden state.
+class TokenClassifier(Head):
+    """Scores of every token of a text.
 
     Args:
         config: Shape of the encoder.
         tags: Number of tags.
-        dropout: Share of the features dropped in training.
-        seed: Decides the head's initial weights and what is dropped.
+        dropout: Share of the head's features dropped in training.
+        seed: Decides the initial weights and what is dropped.
     """
 
-    saved = ("tags", "dropout", "seed")
+    counted = "tags"
 
     def __init__(
         self, config: EncoderConfig, tags: int, dropout: float = 0.1, seed: int = 0, **kwargs: Any
     ) -> None:
         kwargs.setdefault("name", "token_classifier")
-        super().__init__(**kwargs)
-        self.tags = tags
-        self._make(config, tags, dropout, seed)
+        super().__init__(config, tags, dropout, seed, **kwargs)
+
+    @property
+    def tags(self) -> int:
+        """Number of tags."""
+        return self.outputs
 
     def call(self, tokens: Any, segments: Any, positions: Any, training: bool = False) -> Any:
-        """Scores of each position, int32 (B, L) to float32 (B, L, T)."""
-        return self._score(self.encoder(tokens, segments, positions, training=training), training)
+        """Scores of each token, int32 (B, L) to float32 (B, L, T); padding's mean nothing."""
+        hidden = self.encoder(tokens, segments, positions, training=training)  # (B, L, D)
+        return self.judge(hidden, training)
+
+
+AnyHead = TypeVar("AnyHead", bound=Head)
 
 
 def build_classifier(
-    config: EncoderConfig, classes: int, *, dropout: float = 0.1, seed: int = 0
+    config: EncoderConfig,
+    classes: int,
+    *,
+    dropout: float = 0.1,
+    seed: int = 0,
+    precision: str = "float32",
 ) -> Classifier:
-    """A classifier with all its weights, the same ones for the same seed."""
-    model = Classifier(config, classes, dropout, seed, dtype="float32")
-    model.build()
-    return model
+    """A classifier with all its weights, the same ones for the same seed.
+
+    Args:
+        config: Shape of the encoder.
+        classes: Number of classes.
+        dropout: Share of the head's features dropped in training.
+        seed: Decides the initial weights and what is dropped.
+        precision: A Keras dtype policy (`float32`, `mixed_bfloat16`).
+    """
+    return _built(Classifier(config, classes, dropout, seed, dtype=precision))
 
 
-def start_from(classifier: Classifier, pretrained: MaskedLanguageModel) -> None:
-    """Copy the pretrained encoder into the classifier's, and the prediction head's dense and norm."""
-    for part in ("encoder", "head_dense", "head_norm"):
-        ours, theirs = getattr(classifier, part).weights, getattr(pretrained, part).weights
-        for weight, source in zip(ours, theirs, strict=True):
+def build_tagger(
+    config: EncoderConfig,
+    tags: int,
+    *,
+    dropout: float = 0.1,
+    seed: int = 0,
+    precision: str = "float32",
+) -> TokenClassifier:
+    """A token classifier with all its weights; see `build_classifier`."""
+    return _built(TokenClassifier(config, tags, dropout, seed, dtype=precision))
+
+
+def start_from(head: Head, pretrained: MaskedLanguageModel, *, copy_head: bool = True) -> None:
+    """Copy the pretrained encoder, and the masked-language-model head below its decoder.
+
+    Args:
+        head: Gets the weights.
+        pretrained: Of the same shape.
+        copy_head: Whether the head's dense layer and norm are copied too.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if head.config != pretrained.config:
+        raise ValueError(f"a model of shape {pretrained.config} cannot start one of {head.config}")
+    pairs = [(head.encoder, pretrained.encoder)]
+    if copy_head:
+        pairs += [(head.head_dense, pretrained.head_dense), (head.head_norm, pretrained.head_norm)]
+    for ours, theirs in pairs:
+        for weight, source in zip(ours.weights, theirs.weights, strict=True):
             weight.assign(source.value)
+
+
+def _built(head: AnyHead) -> AnyHead:
+    head.build()
+    return head

@@ -140,7 +140,7 @@ def _architecture(values: dict[str, Any], problems: list[str]) -> str:
 def _shape(values: dict[str, Any], problems: list[str]) -> EncoderConfig | None:
     """The encoder's shape; None, and a problem noted, if there is none."""
     before = len(problems)
-    sizes = {}
+    sizes: dict[str, Any] = {}
     for theirs, ours in SIZES.items():
         sizes[ours] = values.get(theirs)
         if not _whole(sizes[ours]):
@@ -149,7 +149,7 @@ def _shape(values: dict[str, Any], problems: list[str]) -> EncoderConfig | None:
     if not _whole(window):
         problems.append(f"local_attention is {window!r}, expected a whole number above 0")
     thetas = _thetas(values, problems)
-    every = _global_every(values, sizes["layers"], problems) if _whole(sizes["layers"]) else None
+    every = _global_every(values, sizes["layers"], problems) if _whole(sizes["layers"]) else 1
     if len(problems) > before:
         return None
     try:
@@ -215,8 +215,10 @@ def _labels(values: dict[str, Any], problems: list[str]) -> tuple[str, ...]:
     if given is None:
         count = values.get("num_labels", 2)
         return tuple(f"LABEL_{i}" for i in range(count if _whole(count) else 2))
-    labels = [given.get(str(i)) for i in range(len(given))] if isinstance(given, dict) else [None]
-    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+    named = isinstance(given, dict)
+    found = [given.get(str(i)) for i in range(len(given))] if named else [None]
+    labels = [label for label in found if isinstance(label, str)]
+    if len(set(labels)) < len(found):
         problems.append(f"id2label is {given!r}, expected distinct names numbered from 0")
         return ()
     return tuple(labels)

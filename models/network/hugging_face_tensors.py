@@ -122,7 +122,7 @@ def _open(folder: Path, stack: ExitStack) -> dict[str, Any]:
         if not isinstance(shards, dict):
             raise ValueError(f"{folder / INDEX} has no weight_map")
         files = sorted({str(shard) for shard in shards.values()})
-    stored = {}
+    stored: dict[str, Any] = {}
     for file in files:
         if Path(file).name != file:
             raise ValueError(f"{folder / INDEX} points outside its folder: {file!r}")

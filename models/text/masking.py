@@ -19,6 +19,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from tokenizers import Tokenizer
 
+from models.text.special_tokens import SpecialTokens
+
 MASKED_SHARE = 0.8  # of the chosen tokens, how many become [MASK]
 RANDOM_SHARE = 0.1  # and how many another token; the rest stay as they are
 
@@ -60,20 +62,17 @@ class Alphabet:
         """Read it off a tokenizer: WordPiece's `##` or byte-level BPE's missing space.
 
         Raises:
-            ValueError: The tokenizer has no mask token.
+            ValueError: The tokenizer lacks a special token.
         """
-        size = tokenizer.get_vocab_size()
-        names = [tokenizer.id_to_token(number) or "" for number in range(size)]
-        special = [n for n, token in tokenizer.get_added_tokens_decoder().items() if token.special]
-        masks = [n for n in special if names[n] in ("[MASK]", "<mask>")]
-        if not masks:
-            raise ValueError("the tokenizer has no mask token, neither [MASK] nor <mask>")
-        ordinary = np.ones(size, bool)
-        ordinary[special] = False
-        ordinary[[n for n, name in enumerate(names) if not name]] = False
+        special = SpecialTokens.of(tokenizer)
+        names = [""] * (max(tokenizer.get_vocab().values()) + 1)
+        for name, number in tokenizer.get_vocab().items():
+            names[number] = name
+        ordinary = np.array([bool(name) for name in names])
+        ordinary[list(special.ids)] = False
         starts = "Ġ" in "".join(names)  # byte-level BPE marks the space before a word so
         continues = np.array([not n.startswith("Ġ") if starts else n[:2] == "##" for n in names])
-        return cls(masks[0], ordinary, continues & ordinary)
+        return cls(special.mask, ordinary, continues & ordinary)
 
     @classmethod
     def plain(cls, vocabulary: int, specials: int = 5, mask: int = 4) -> Alphabet:

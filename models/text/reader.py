@@ -60,6 +60,45 @@ class Reader:
                 rows[place] = self.pieces([full])[0]
         return [[self._begin, *row[: self.max_tokens - 2], self._end] for row in rows]
 
+    def encode_pairs(self, firsts: Sequence[str], seconds: Sequence[str]) -> list[list[int]]:
+        """`[CLS] first [SEP] second [SEP]` as token ids, at most `max_tokens` of them.
+
+        Where the two are too long together, the longer one is cut first, and both to the same
+        length if it must be: a question is not to lose its end to a long passage.
+        """
+        room = max(self.max_tokens - 3, 0)
+        rows = []
+        for a, b in zip(self._beginnings(firsts), self._beginnings(seconds), strict=True):
+            right = min(len(b), max(room // 2, room - len(a)))
+            left = min(len(a), room - right)
+            rows.append([self._begin, *a[:left], self._end, *b[:right], self._end])
+        return rows
+
+    def encode_words(
+        self, sentences: Sequence[Sequence[str]]
+    ) -> tuple[list[list[int]], list[NDArray[np.int64]]]:
+        """Sentences that are cut into words, as `encode` reads them with a space between words.
+
+        A word that the tokenizer sees nothing in, such as a lone control character, is read as
+        `[UNK]`, so that every word has a token to be judged by.
+
+        Args:
+            sentences: The words of each.
+
+        Returns:
+            Of each sentence its token ids, and of each of its words the place of its first token,
+            or -1 where the sentence was cut before it.
+        """
+        texts = [_valid(" ".join(words)) for words in sentences]
+        encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        rows, places = [], []
+        for words, encoding in zip(sentences, encodings, strict=True):
+            row, first = self._with_words(words, encoding.ids, encoding.offsets)
+            first[first > self.max_tokens - 2] = -1
+            rows.append([self._begin, *row[: self.max_tokens - 2], self._end])
+            places.append(first)
+        return rows, places
+
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of whole texts, without special tokens."""
         encodings = self.tokenizer.encode_batch_fast(
@@ -122,6 +161,24 @@ class Reader:
         left = min(len(before), room - right)
         row = [self._begin, *before[len(before) - left :], *[self.mask] * size, *after[:right]]
         return [*row, self._end], 1 + left
+
+    def _with_words(
+        self, words: Sequence[str], ids: list[int], offsets: list[tuple[int, int]]
+    ) -> tuple[list[int], NDArray[np.int64]]:
+        """The ids, an `[UNK]` put in for each word without one, and where the words begin."""
+        ends = np.cumsum([len(word) + 1 for word in words], dtype=np.int64)  # past the space
+        tokens: list[list[int]] = [[] for _ in words]
+        for number, (begin, end) in zip(ids, offsets, strict=True):
+            # the last character decides: byte-level tokens begin with the space before a word
+            word = int(np.searchsorted(ends, max(begin, end - 1), side="right"))
+            tokens[min(word, len(words) - 1)].append(number)
+        pieces = [found or [self.unknown] for found in tokens]
+        starts = np.cumsum([1, *map(len, pieces)], dtype=np.int64)[:-1]  # after [CLS]
+        return [number for piece in pieces for number in piece], starts
+
+    def _beginnings(self, texts: Sequence[str]) -> list[list[int]]:
+        """As much of each text as can be read, without special tokens."""
+        return [row[1:-1] for row in self.encode(texts)]
 
 
 def _valid(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Training of the classifier: the order of the rows, one compiled step, the best epoch kept.
+"""Training of a head: one compiled step for texts, pairs and tokens, the best epoch kept.
 
 How much is trained is counted in tokens, never in minutes: a clock would end the training
 elsewhere on a busy machine, and the same inputs would give another model.
@@ -15,34 +15,38 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.network.heads import Classifier
-from models.text.batching import batches, pad, padded_length
+from models.network.heads import Head
+from models.text.batching import batches, pad
+from models.training.examples import IGNORED, Batch, LabelledRows, class_weights, plan
+from models.training.layerwise import LayerwiseAdamW, RiseAndFall, trained
 
-Batch = tuple[NDArray[np.int64], int]
+__all__ = ["LabelledRows", "Recipe", "Trained", "plan", "predict", "train"]
+
 Report = Callable[[int, dict[str, float]], None]
+# Given the classes predicted for the validation rows, how good they are; more is better.
+Score = Callable[[Sequence[NDArray[np.int32]]], float]
 
 _ROWS = [tf.TensorSpec((None, None), tf.int32)] * 3
-_TRUTH = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)]
-_WARMUP = 0.1
-_WEIGHT_DECAY = 0.01
-_CLIP = 1.0
-_POOL = 50  # batches' worth of rows among which rows of like length are put together
 _REPORTS = 50  # training losses reported in all
 
 
 @dataclass(frozen=True)
-class LabelledRows:
-    """Tokenised texts with their classes.
+class Recipe:
+    """How a head is trained.
 
     Attributes:
-        rows: Token ids of each text.
-        classes: int32 (N,), index of each text's class.
-        weights: float32 (N,), how much each text counts in the loss.
+        learning_rate: Peak of the schedule: linear rise over a tenth of the steps, linear fall.
+        longest: Upper end of the padded lengths.
+        layer_decay: What the rate is multiplied with from one layer to the one below.
+        balanced: Whether rare classes count more (see `class_weights`).
+        frozen: Whether the encoder stays as it is and only the head is trained.
     """
 
-    rows: Sequence[Sequence[int]]
-    classes: NDArray[np.int32]
-    weights: NDArray[np.float32]
+    learning_rate: float
+    longest: int
+    layer_decay: float = 1.0
+    balanced: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Trained:
         epoch: The epoch whose weights were kept, counted from 1.
         loss: Validation loss of that epoch (nats); NaN without validation rows.
         accuracy: Validation accuracy of that epoch; NaN without validation rows.
+        score: What the given score said of that epoch; NaN without one.
     """
 
     steps: int
@@ -62,172 +67,170 @@ class Trained:
     epoch: int
     loss: float
     accuracy: float
+    score: float
 
 
-def plan(
-    lengths: Sequence[int], *, batch: int, epochs: int, longest: int, budget: int, seed: int
-) -> list[list[Batch]]:
-    """The batches of each epoch, decided before the first step.
+@dataclass(frozen=True)
+class _Judged:
+    """Validation of one epoch; see `Trained`."""
 
-    Rows are shuffled, then those of like length put together within pools of 50 batches, then the
-    batches shuffled: nearly no padding, and still another order each epoch.
+    loss: float = np.nan
+    accuracy: float = np.nan
+    score: float = np.nan
 
-    Args:
-        lengths: Tokens of each row.
-        batch: Rows per batch.
-        epochs: Most passes over the rows.
-        longest: Upper end of the padded lengths.
-        budget: Tokens after which the plan ends, in the midst of an epoch if need be.
-        seed: Seed of the order.
+    @property
+    def known(self) -> bool:
+        return bool(np.isfinite(self.loss))
 
-    Returns:
-        Per epoch a list of (row numbers, padded length), at least one batch in all.
-    """
-    sizes = np.asarray(lengths)
-    generator = np.random.default_rng(seed)
-    planned: list[list[Batch]] = []
-    left = budget
-    for _ in range(epochs):
-        epoch: list[Batch] = []
-        order = generator.permutation(len(sizes))
-        for start in range(0, len(order), batch * _POOL):
-            pool = order[start : start + batch * _POOL]
-            pool = pool[np.argsort(sizes[pool], kind="stable")]
-            cut = [pool[i : i + batch] for i in range(0, len(pool), batch)]
-            epoch += [(rows, padded_length(int(sizes[rows].max()), longest)) for rows in cut]
-        epoch = [epoch[i] for i in generator.permutation(len(epoch))]
-        spent = np.cumsum([int(sizes[rows].sum()) for rows, _ in epoch])
-        fitting = int((spent <= left).sum())
-        if fitting or not planned:
-            planned.append(epoch[: max(fitting, 1)])
-        if fitting < len(epoch):
-            break
-        left -= int(spent[-1])
-    return planned
+    def metrics(self) -> dict[str, float]:
+        found = {"loss": self.loss, "accuracy": self.accuracy, "score": self.score}
+        return {f"validation_{name}": value for name, value in found.items() if np.isfinite(value)}
+
+    def better(self, other: _Judged) -> bool:
+        """By the score where there is one, by the loss where there is not."""
+        if np.isfinite(self.score) and np.isfinite(other.score):
+            return self.score > other.score
+        return not self.known or self.loss < other.loss
 
 
 def train(
-    classifier: Classifier,
+    head: Head,
     training: LabelledRows,
     validation: LabelledRows,
     epochs: list[list[Batch]],
+    recipe: Recipe,
     *,
-    learning_rate: float,
-    longest: int,
     report: Report,
+    score: Score | None = None,
 ) -> Trained:
-    """Train all weights and leave those of the epoch with the lowest validation loss.
+    """Train a head and leave the weights of its best epoch.
 
     Args:
-        classifier: Trained in place.
+        head: Trained in place.
         training: What `epochs` was planned for.
         validation: Judged after each epoch; without rows the last epoch is kept.
         epochs: From `plan`.
-        learning_rate: Peak of the schedule: linear rise over a tenth of the steps, linear fall.
-        longest: Upper end of the padded lengths.
-        report: Told the step and its metrics: `train_loss` some fifty times, `validation_loss`
-            and `validation_accuracy` with it after each epoch; no step twice.
+        recipe: How to train.
+        report: Told the step and its metrics: `train_loss` some fifty times, `validation_loss`,
+            `validation_accuracy` and `validation_score` with it after each epoch; no step twice.
+        score: Decides which epoch is best; without it the lowest validation loss does.
     """
     total = sum(len(epoch) for epoch in epochs)
-    step = _training_step(classifier, _optimizer(learning_rate, total))
-    judge = _judging(classifier)
+    heavy = class_weights(training, head.outputs, balanced=recipe.balanced)
+    variables, shares = trained(head, recipe.layer_decay, frozen=recipe.frozen)
+    schedule = RiseAndFall(recipe.learning_rate, total)
+    optimizer = LayerwiseAdamW(schedule, variables, shares)
+    step = _training_step(head, optimizer, variables, heavy, of_tokens=training.of_tokens)
+    judge = _scoring(head)
     every = max(1, total // _REPORTS)
     done, tokens = 0, 0
     recent: list[tf.Tensor] = []
-    best: tuple[float, float, int, list[Any]] | None = None
+    best: tuple[_Judged, int, list[Any]] | None = None
     for number, epoch in enumerate(epochs, start=1):
         for rows, length in epoch:
             if recent and done % every == 0:
                 report(done, {"train_loss": _mean(recent)})
                 recent = []
             chosen = [training.rows[i] for i in rows]
-            recent.append(
-                step(*pad(chosen, length), training.classes[rows], training.weights[rows])
-            )
+            truth = training.truth(rows, length)
+            recent.append(step(*pad(chosen, length), truth, training.weights[rows]))
             done, tokens = done + 1, tokens + sum(map(len, chosen))
-        loss, accuracy = _validate(judge, validation, longest)
-        judged = {"validation_loss": loss, "validation_accuracy": accuracy}
-        known = np.isfinite(loss)
-        report(done, {"train_loss": _mean(recent), **(judged if known else {})})
+        judged = _validate(judge, validation, recipe.longest, score)
+        report(done, {"train_loss": _mean(recent), **judged.metrics()})
         recent = []
-        if best is None or not known or loss < best[0]:
-            best = (loss, accuracy, number, [weight.numpy() for weight in classifier.weights])
-    loss, accuracy, number, values = best or (np.nan, np.nan, 0, [])
-    for weight, value in zip(classifier.weights, values, strict=True):
-        weight.assign(value)
-    return Trained(done, tokens, number, loss, accuracy)
+        if best is None or judged.better(best[0]):
+            best = (judged, number, [variable.numpy() for variable in variables])
+    judged, number, values = best or (_Judged(), 0, [])
+    for variable, value in zip(variables, values, strict=bool(values)):
+        variable.assign(value)
+    return Trained(done, tokens, number, judged.loss, judged.accuracy, judged.score)
 
 
-class _RiseAndFall(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Linear from 0 to the peak over the first tenth of the steps, and linear back to 0."""
+def predict(head: Head, rows: Sequence[Sequence[int]], longest: int) -> list[NDArray[np.float32]]:
+    """Scores of each row, (C,); or of each of its tokens, (length, C).
 
-    def __init__(self, peak: float, steps: int) -> None:
-        self.peak = peak
-        self.steps = steps
-
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of a step counted from 0."""
-        now = tf.cast(step, tf.float32) + 1.0
-        rise = max(1.0, _WARMUP * self.steps)
-        fall = (self.steps + 1.0 - now) / (self.steps + 1.0 - rise)
-        return self.peak * tf.minimum(now / rise, tf.maximum(fall, 0.0))
+    Args:
+        head: A classifier of texts or of tokens.
+        rows: Token ids.
+        longest: Upper end of the padded lengths.
+    """
+    return _predict(_scoring(head), rows, longest)
 
 
-def _optimizer(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.AdamW(
-        _RiseAndFall(learning_rate, steps), weight_decay=_WEIGHT_DECAY, global_clipnorm=_CLIP
-    )
-    # norms and biases set a scale, and pulling a scale to zero regularises nothing
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "bias"])
-    return optimizer
-
-
-def _training_step(classifier: Classifier, optimizer: keras.optimizers.Optimizer) -> Any:
-    variables = classifier.trainable_variables
-    optimizer.build(variables)
+def _training_step(
+    head: Head,
+    optimizer: keras.optimizers.Optimizer,
+    variables: list[keras.Variable],
+    heavy: NDArray[np.float32],
+    *,
+    of_tokens: bool,
+) -> Any:
+    signature = [
+        *_ROWS,
+        tf.TensorSpec((None, None) if of_tokens else (None,), tf.int32),
+        tf.TensorSpec((None,), tf.float32),
+    ]
+    values = [variable.value for variable in variables]
+    by_class = tf.constant(heavy)
 
     def step(
         tokens: tf.Tensor,
         segments: tf.Tensor,
         positions: tf.Tensor,
-        classes: tf.Tensor,
+        truth: tf.Tensor,
         weights: tf.Tensor,
     ) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            scores = classifier(tokens, segments, positions, training=True)  # (B, C)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, scores)
-            # over the rows, not over their weights: a heavy row is to pull harder in any company
-            loss = tf.reduce_mean(losses * weights)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        known = tf.not_equal(truth, IGNORED)
+        truth = tf.where(known, truth, 0)
+        counts = tf.cast(known, tf.float32)
+        heavy = counts * tf.gather(by_class, truth) * (weights[:, None] if of_tokens else weights)
+        # watching only what is trained keeps a frozen encoder out of the backward pass
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            scores = head(tokens, segments, positions, training=True)  # (B, C) or (B, L, C)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, scores)
+            # over the labels, not over their weights: a heavy row is to pull harder in any company
+            loss = tf.math.divide_no_nan(tf.reduce_sum(losses * heavy), tf.reduce_sum(counts))
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, values)]
         optimizer.apply(gradients, variables)
         return loss
 
-    return tf.function(step, input_signature=[*_ROWS, *_TRUTH])
+    return tf.function(step, input_signature=signature, autograph=False)
 
 
-def _judging(classifier: Classifier) -> Any:
-    def judge(
-        tokens: tf.Tensor, segments: tf.Tensor, positions: tf.Tensor, classes: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        scores = classifier(tokens, segments, positions, training=False)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, scores)
-        right = tf.equal(tf.argmax(scores, -1, tf.int32), classes)
-        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(right, tf.float32))
+def _scoring(head: Head) -> Any:
+    def scores(tokens: tf.Tensor, segments: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        return head(tokens, segments, positions, training=False)
 
-    return tf.function(judge, input_signature=[*_ROWS, _TRUTH[0]])
+    return tf.function(scores, input_signature=_ROWS, autograph=False)
+
+
+def _predict(judge: Any, rows: Sequence[Sequence[int]], longest: int) -> list[NDArray[np.float32]]:
+    found: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(rows)
+    for chosen, length in batches([len(row) for row in rows], longest):
+        scores = judge(*pad([rows[i] for i in chosen], length)).numpy()
+        for i, row in zip(chosen.tolist(), scores, strict=True):
+            found[i] = row[: len(rows[i])] if row.ndim == 2 else row
+    return found
 
 
 def _mean(losses: list[tf.Tensor]) -> float:
     return float(np.mean([loss.numpy() for loss in losses]))
 
 
-def _validate(judge: Any, rows: LabelledRows, longest: int) -> tuple[float, float]:
-    """Mean loss (nats) and accuracy; NaN without rows."""
-    count = len(rows.rows)
-    if not count:
-        return float("nan"), float("nan")
-    loss = right = 0.0
-    for chosen, length in batches([len(row) for row in rows.rows], longest):
-        found = judge(*pad([rows.rows[i] for i in chosen], length), rows.classes[chosen])
-        loss, right = loss + float(found[0]), right + float(found[1])
-    return loss / count, right / count
+def _validate(judge: Any, rows: LabelledRows, longest: int, score: Score | None) -> _Judged:
+    """Loss (nats) and accuracy a label, and the score of the classes predicted."""
+    if not len(rows.rows):
+        return _Judged()
+    found = _predict(judge, rows.rows, longest)
+    classes = [np.argmax(scores, axis=-1).astype(np.int32) for scores in found]
+    scores = np.concatenate([np.atleast_2d(row) for row in found]).astype(np.float64)
+    truth = np.concatenate([np.atleast_1d(labels) for labels in rows.classes])
+    scores, truth = scores[truth != IGNORED], truth[truth != IGNORED]
+    highest = scores.max(axis=1, keepdims=True)
+    norms = highest[:, 0] + np.log(np.exp(scores - highest).sum(axis=1))
+    losses = norms - scores[np.arange(len(truth)), truth]
+    right = scores.argmax(axis=1) == truth
+    return _Judged(
+        float(losses.mean()), float(right.mean()), score(classes) if score else float("nan")
+    )

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.text.rows import Order, Rows
+from models.text.order import Order
+from models.text.rows import Rows
 from models.training import checkpoints
 from models.training.distribution import is_chief
 from models.training.feeder import Feeder, PresentationOrder

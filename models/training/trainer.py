@@ -232,7 +232,7 @@ class Trainer:
     def _gradients(self, batch: Any, draw: tf.Tensor, mask_rate: tf.Tensor) -> list[tf.Tensor]:
         """Gradients of the micro-batch's total loss and, last, its sums, over all replicas."""
         gradients, sums = self.objective.gradients(batch, draw, mask_rate)
-        return self._summed([*gradients, sums])
+        return list(self._summed([*gradients, sums]))
 
     def _summed(self, values: Any) -> Any:
         if self.replicas == 1:

@@ -91,7 +91,7 @@ def _train(
     seed: int,
     log: Log,
 ) -> None:
-    from models.training.finetuner import plan, train
+    from models.training.finetuner import Recipe, plan, train
 
     epochs = plan(
         [len(row) for row in training.rows],
@@ -103,8 +103,8 @@ def _train(
     )
     total = sum(len(epoch) for epoch in epochs)
     train(
-        model, training, validation, epochs, learning_rate=config.learning_rate,
-        longest=finetune.max_tokens, report=lambda step, _: log.progress(step, total, "LSTM"),
+        model, training, validation, epochs, Recipe(config.learning_rate, finetune.max_tokens),
+        report=lambda step, _: log.progress(step, total, "LSTM"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from tasks.errors import UserError
+from tasks.promotion.page.speed import SPEEDS
 from tasks.promotion.report import NightHeader, fill_header
 from tasks.records import Night, Record
 from tasks.settings import Environment
@@ -37,6 +38,7 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
         mlflow_url=facts.run_address(night.run_id),
         prefect_url=environment.prefect_ui,
         timings=tuple(facts.timings(night)),
+        speed=facts.figures(night, "pretrain", SPEEDS),
     )
     page = fill_header((folder / "page.html").read_text("utf-8"), header)
     place = f"{night.started[:10]}-{night.name}-{night.run_id[:6]}"

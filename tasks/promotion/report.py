@@ -18,11 +18,13 @@ from tasks.log import Log
 from tasks.promotion.page.numbers import seconds
 from tasks.promotion.page.read import Shelf
 from tasks.promotion.page.sections import build
+from tasks.promotion.page.speed import speed_cards
 from tasks.promotion.page.verdict import headline
 from tasks.records import Frozen, Outcome
 from tasks.stage import stage
 
 NIGHT, REGISTERED, TIMINGS = "<!--NIGHT-->", "<!--REGISTERED-->", "<!--TIMINGS-->"
+SPEED = "<!--SPEED-->"
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
@@ -36,6 +38,8 @@ class NightHeader(Frozen):
         mlflow_url: The night in the MLflow UI.
         prefect_url: The Prefect UI.
         timings: Title, seconds, and whether the result was reused, of each stage in order.
+        speed: How fast the pretraining was when it was computed: `tokens_per_second`, `gflops`,
+            `utilisation` (0..1), `peak_gflops`; what is not known is left out.
     """
 
     name: str
@@ -44,6 +48,7 @@ class NightHeader(Frozen):
     mlflow_url: str | None = None
     prefect_url: str | None = None
     timings: tuple[tuple[str, float, bool], ...] = ()
+    speed: dict[str, float] = {}
 
 
 @stage
@@ -105,6 +110,7 @@ def fill_header(page: str, header: NightHeader) -> str:
     registered = f'<p class="note">{escape(header.registered)}.</p>' if header.registered else ""
     page = page.replace(NIGHT, f'<div class="night">{"".join(parts)}</div>', 1)
     page = page.replace(REGISTERED, registered, 1)
+    page = page.replace(SPEED, speed_cards(header.speed), 1)
     return page.replace(TIMINGS, _times(header.timings), 1)
 
 

@@ -119,6 +119,18 @@ def timings(night: Night) -> list[tuple[str, float, bool]]:
     return [(title, seconds, reused) for _, title, seconds, reused in sorted(found)]
 
 
+def figures(night: Night, title: str, names: Sequence[str]) -> dict[str, float]:
+    """Those of a stage's metrics that a night has, by bare name."""
+    experiment = client().get_run(night.run_id).info.experiment_id
+    runs = client().search_runs([experiment], f"tags.`mlflow.parentRunId` = '{night.run_id}'")
+    return {
+        name: run.data.metrics[f"{title}.{name}"]
+        for run in runs
+        for name in names
+        if f"{title}.{name}" in run.data.metrics
+    }
+
+
 def run_address(run_id: str) -> str:
     """The address of a run in the MLflow UI."""
     experiment = client().get_run(run_id).info.experiment_id

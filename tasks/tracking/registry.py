@@ -26,6 +26,8 @@ ALIAS = "champion"
 _DIGEST = "plumbline.digest"
 _OPPONENT = "plumbline.opponent"
 _VERDICT = "plumbline.verdict"
+_CORPUS = "plumbline.corpus"
+_START = "plumbline.start"
 _NEEDED = ("tensorflow", "keras", "tokenizers", "safetensors", "numpy", "mlflow")
 
 
@@ -63,6 +65,20 @@ def standing(candidate: Record) -> Standing:
     return Standing(opponent=digest, champion_version=str(held.version) if held else None)
 
 
+def to_start_from(corpus: Record) -> str | None:
+    """Digest of the bundle that a training on this corpus goes on from, None where there is none.
+
+    That is the champion; but a champion that was trained on this very corpus was a repetition of
+    tonight, and tonight starts where it did, so that repeating a night computes nothing.
+    """
+    champion = _champion()
+    if champion is None:
+        return None
+    repeated = champion.tags.get(_CORPUS) == corpus.digest
+    digest: str = champion.tags.get(_START if repeated else _DIGEST, "")
+    return digest or None
+
+
 @stage
 def champion(*, digest: str, out: Path) -> Outcome:
     """The champion's bundle, as a folder like any other stage's.
@@ -87,8 +103,24 @@ def champion(*, digest: str, out: Path) -> Outcome:
     return Outcome(summary=f"version {found.version} of {name}")
 
 
-def settle(night: Night, candidate: Record, decided: Record, held: Standing) -> str:
+def settle(
+    night: Night,
+    candidate: Record,
+    decided: Record,
+    held: Standing,
+    *,
+    corpus: Record | None = None,
+    start: str | None = None,
+) -> str:
     """Register a judged candidate, once, and make it champion if the verdict says so.
+
+    Args:
+        night: Whose run the model is logged in.
+        candidate: The bundle.
+        decided: The verdict.
+        held: What the registry said before.
+        corpus: What the candidate was trained on.
+        start: Digest of the bundle that its training started from, if from one.
 
     Returns:
         One sentence on what was done.
@@ -98,6 +130,9 @@ def settle(night: Night, candidate: Record, decided: Record, held: Standing) -> 
     found = _version_of(candidate.digest)
     if found is None:
         found = _register(name, night, candidate, decided, held, promoted=promoted)
+        lineage = {_CORPUS: corpus.digest if corpus else "", _START: start or ""}
+        for tag, value in lineage.items():
+            client().set_model_version_tag(name, found.version, tag, value)
     current = _champion()
     serving = current is not None and current.version == found.version
     if not promoted:

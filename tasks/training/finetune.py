@@ -18,8 +18,9 @@ import polars as pl
 from tasks.configuration import Finetuning
 from tasks.errors import UserError
 from tasks.log import CURVE, Log
-from tasks.records import Outcome, Point
+from tasks.records import Outcome
 from tasks.stage import stage
+from tasks.training.heads import JSON, Curve, fit, load_pretrained
 
 if TYPE_CHECKING:
     from models.network.encoder import MaskedLanguageModel
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 200
 _MOST_VALIDATION_ROWS = 2000
-_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
 @stage
@@ -64,20 +64,20 @@ def finetune(
 
     rows = _labelled(corpus, corrected)
     classes = _classes(rows)
-    masked = _load_pretrained(pretrained / "model")
+    masked = load_pretrained(pretrained / "model")
     tokenizer = pretrained / "model" / "tokenizer.json"
     if len(classes) < 2:
         why = f"all labelled rows say {classes[0]!r}" if classes else "the data has no labels"
         save_bundle(out, masked, None, tokenizer, [], config.max_tokens)
         (out / CURVE).write_bytes(b"")
-        (out / "training.json").write_bytes(orjson.dumps({"skipped": why}, option=_JSON))
+        (out / "training.json").write_bytes(orjson.dumps({"skipped": why}, option=JSON))
         return Outcome(summary=f"no head: {why}", skipped=why)
-    curve = _Curve(log)
+    curve = Curve(log)
     classifier, trained = _train(masked, tokenizer, rows, classes, config, seed, curve)
     save_bundle(out, masked, classifier, tokenizer, classes, config.max_tokens)
     curve.write(out / CURVE)
     found = _training(trained, rows, classes)
-    (out / "training.json").write_bytes(orjson.dumps(found, option=_JSON))
+    (out / "training.json").write_bytes(orjson.dumps(found, option=JSON))
     return _outcome(trained, rows, classes)
 
 
@@ -111,14 +111,6 @@ def _classes(rows: pl.DataFrame) -> list[str]:
         return sorted(classes)
 
 
-def _load_pretrained(folder: Path) -> MaskedLanguageModel:
-    from models.network import hugging_face
-    from models.training import devices
-
-    devices.prepare()
-    return hugging_face.load_masked(folder)
-
-
 def _train(
     masked: MaskedLanguageModel,
     tokenizer: Path,
@@ -126,11 +118,11 @@ def _train(
     classes: list[str],
     config: Finetuning,
     seed: int,
-    curve: _Curve,
+    curve: Curve,
 ) -> tuple[Classifier, Trained]:
     from models.network.heads import build_classifier, start_from
     from models.text.reader import Reader
-    from models.training.finetuner import plan, train
+    from models.training import devices
 
     reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)
@@ -138,25 +130,11 @@ def _train(
     if len(held) > _MOST_VALIDATION_ROWS:
         drawn = np.random.default_rng(seed).permutation(len(held))[:_MOST_VALIDATION_ROWS]
         held = held.filter(pl.Series(np.isin(np.arange(len(held)), drawn)))
-    epochs = plan(
-        [len(row) for row in training.rows],
-        batch=config.batch,
-        epochs=config.epochs,
-        longest=config.max_tokens,
-        budget=config.tokens,
-        seed=seed,
-    )
-    curve.total = sum(len(epoch) for epoch in epochs)
-    classifier = build_classifier(masked.config, len(classes), seed=seed)
+    policy = devices.dtype_policy("auto", masked.config.width)
+    classifier = build_classifier(masked.config, len(classes), seed=seed, precision=policy)
     start_from(classifier, masked)
-    trained = train(
-        classifier,
-        training,
-        _rows(reader, held, classes),
-        epochs,
-        learning_rate=config.learning_rate,
-        longest=config.max_tokens,
-        report=curve,
+    trained = fit(
+        classifier, training, _rows(reader, held, classes), config, seed=seed, curve=curve
     )
     return classifier, trained
 
@@ -172,24 +150,6 @@ def _rows(reader: Reader, rows: pl.DataFrame, classes: list[str]) -> LabelledRow
         np.array([index[label] for label in rows["label"]], np.int32),
         (weights / weights.mean()).astype(np.float32) if len(weights) else np.zeros(0, np.float32),
     )
-
-
-class _Curve:
-    """Collects what the training reports and passes it on."""
-
-    def __init__(self, log: Log) -> None:
-        self.total = 0
-        self._log = log
-        self._points: list[Point] = []
-
-    def __call__(self, step: int, metrics: dict[str, float]) -> None:
-        self._points.append(Point(step=step, metrics=metrics))
-        note = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.items())
-        self._log.progress(step, self.total, note)
-        self._log.curve(self._points[-1:])
-
-    def write(self, path: Path) -> None:
-        path.write_text("".join(point.model_dump_json() + "\n" for point in self._points))
 
 
 def _training(trained: Trained, rows: pl.DataFrame, classes: list[str]) -> dict[str, Any]:

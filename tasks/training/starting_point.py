@@ -6,6 +6,7 @@ of the library are honoured: what its cache has is used.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def resolve(name_or_folder: str, revision: str | None = None) -> Path:
         f"{name_or_folder!r} holds no model: there is no config.json in it",
         "Name a folder that transformers' save_pretrained or this program wrote.",
     )
+
+
+def files_digest(folder: Path) -> str:
+    """Digest of a model folder's JSON and safetensors files: names and contents, no paths."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors"):
+            with path.open("rb") as handle:
+                found = hashlib.file_digest(handle, "sha256").hexdigest()
+            digest.update(f"{path.name}\0{found}\n".encode())
+    return digest.hexdigest()
 
 
 def _complete(folder: Path) -> Path:

@@ -22,6 +22,7 @@ from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
+from tasks.training.starting_point import resolve
 from tasks.training.streams import Sample, SplitWriter, batches, training_sample
 from tasks.training.vocabulary import encode, learn, special_ids
 
@@ -47,8 +48,8 @@ def tokenize(
         corpus: Folder with `corpus.parquet`.
         replayed: Folder with `replay.parquet`, rows of earlier nights that are trained on too;
             nothing is learnt from them here.
-        start: Folder with the `tokenizer.json` of a model that training starts from, which is then
-            used as it is.
+        start: Folder of a model that training starts from, or of its bundle, whose
+            `tokenizer.json` is then used as it is.
         config: Size of the vocabulary and case, where one is learnt.
         out: Gets `tokenizer.json`, and per split what `SplitWriter` writes, in the corpus's order:
             tokens are uint16 for a vocabulary below 65 536 entries, else int32.
@@ -92,7 +93,7 @@ def _vocabulary(sample: Sample, start: Path | None, config: Tokenization, out: P
         learnt = learn(sample.texts, config.vocabulary, lowercase=config.lowercase)
         (out / TOKENIZER).write_text(learnt.to_str(pretty=True))
         return learnt
-    path = start / TOKENIZER
+    path = resolve(str(start)) / TOKENIZER
     try:
         found = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare ones

@@ -20,7 +20,8 @@ if devices > 1:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 
 from models.network.encoder import EncoderConfig, build
-from models.text.rows import Order, Rows
+from models.text.order import Order
+from models.text.rows import Rows
 from models.training import distribution
 from models.training.schedule import Plan
 from models.training.trainer import Trainer
@@ -39,7 +40,7 @@ tokens = generator.integers(5, 60, (64, 16)).astype(np.int32)
 tokens[:, 8:] = tokens[:, :8]
 tokens[:, 0], tokens[:, 8] = 2, 2
 segments = np.repeat([[1] * 8 + [2] * 8], 64, axis=0).astype(np.int32)
-rows = Rows(tokens, segments, np.tile(np.arange(8, dtype=np.int32), (64, 2)))
+rows = Rows(tokens, segments)
 with strategy.scope():
     model = build(EncoderConfig(vocabulary=60, layers=2, width=32, heads=2), seed=1)
     trainer = Trainer(model, plan, 16)

@@ -53,6 +53,7 @@ def test_a_night_is_one_parent_run_with_a_child_per_subflow_and_no_fact_twice(ho
     assert history(run_id, "clean.rows_quarantined") == [(0, 1.0)]
     assert history(night.run_id, "accuracy") == [(0, 0.9)]
     assert facts.timings(night) == [("clean", 1.5, False)]
+    assert facts.figures(night, "clean", ("share", "never_measured")) == {"share": 0.5}
 
     mlflow = client()
     child = mlflow.get_run(run_id)

@@ -24,6 +24,7 @@ def test_later_overrides_win_and_are_typed(tmp_path: Path) -> None:
         ("pretrain.width=130", "even multiple of pretrain.heads (4)"),
         ("source.label=tone", "source.location is 'fictional', which brings its own label"),
         ("tokenize.sequence_length=100", "must be a multiple of tokenize.sequence_length (100)"),
+        ("tag.test=a.conll", "tag.test is given, but not tag.train"),
         ("seed=tomorrow", "seed: Input should be a valid integer"),
         ("seed", "'seed' is not an assignment"),
         ("seed.deep=1", "seed: Input should be a valid integer"),

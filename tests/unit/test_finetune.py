@@ -12,7 +12,7 @@ from models.network import hugging_face
 from models.network.configuration import EncoderConfig
 from models.network.encoder import build
 from models.network.heads import build_classifier, start_from
-from models.training.finetuner import LabelledRows, plan, train
+from models.training.finetuner import LabelledRows, Recipe, plan, train
 from tasks.configuration import Finetuning
 from tasks.errors import UserError
 from tasks.log import Log
@@ -166,8 +166,7 @@ def test_a_row_of_no_weight_teaches_nothing() -> None:
         training = LabelledRows(rows, classes, np.array([1, weight_of_second] * 8, np.float32))
         epochs = plan([3] * 16, batch=8, epochs=10, longest=16, budget=10**6, seed=0)
         train(
-            classifier, training, none, epochs, learning_rate=5e-3, longest=16,
-            report=lambda step, metrics: None,
+            classifier, training, none, epochs, Recipe(5e-3, 16), report=lambda step, metrics: None
         )  # fmt: skip
         one = np.array([rows[1]], np.int32)
         scores = classifier(one, np.ones_like(one), np.arange(3, dtype=np.int32)[None]).numpy()[0]

@@ -30,9 +30,7 @@ def repeating_rows(count=24, length=16):
     tokens = np.repeat(np.random.default_rng(0).integers(5, 30, (count, 1)), length, axis=1)
     tokens[:, 0], tokens[:, -1] = 2, 3
     tokens = tokens.astype(np.int32)
-    return Rows(
-        tokens, np.ones_like(tokens), np.tile(np.arange(length, dtype=np.int32), (count, 1))
-    )
+    return Rows(tokens, np.ones_like(tokens))
 
 
 def run(folder, plan, *, seconds=1e9, stop=None):

@@ -185,14 +185,15 @@ def test_the_rate_may_be_lower_than_what_there_is_room_for():
 def test_an_alphabet_is_read_off_wordpiece_and_off_byte_level_bpe():
     from tokenizers import Tokenizer, models
 
-    pieces = ["[PAD]", "[MASK]", "un", "##do", "do"]
-    wordpiece = Tokenizer(models.WordPiece({w: i for i, w in enumerate(pieces)}, unk_token="un"))
-    with pytest.raises(ValueError, match="no mask token"):
-        Alphabet.of(wordpiece)
-    wordpiece.add_special_tokens(pieces[:2])
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##do", "do"]
+    wordpiece = Tokenizer(models.WordPiece({w: i for i, w in enumerate(pieces)}, unk_token="[UNK]"))
+    wordpiece.add_special_tokens(pieces[:5])
     read = Alphabet.of(wordpiece)
-    assert (read.mask, read.ordinary.tolist()) == (1, [False, False, True, True, True])
-    assert read.continues.tolist() == [False, False, False, True, False]
-    bpe = Tokenizer(models.BPE({"<mask>": 0, "a": 1, "Ġa": 2}, []))
-    bpe.add_special_tokens(["<mask>"])
-    assert Alphabet.of(bpe).continues.tolist() == [False, True, False]
+    assert (read.mask, read.ordinary.tolist()) == (4, [False] * 5 + [True] * 3)
+    assert np.flatnonzero(read.continues).tolist() == [6]
+    names = ["<s>", "<pad>", "</s>", "<unk>", "a", "Ġa", "<mask>"]
+    bpe = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, []))
+    bpe.add_special_tokens([name for name in names if name[0] == "<"])
+    read = Alphabet.of(bpe)
+    assert (read.mask, np.flatnonzero(read.ordinary).tolist()) == (6, [4, 5])
+    assert np.flatnonzero(read.continues).tolist() == [4]

@@ -34,7 +34,7 @@ def test_no_place_of_a_batch_belongs_to_one_source():
 
 def test_each_source_of_a_mixture_goes_through_its_own_epochs():
     rows = Order.mixed(RANGES, SHARES, seed=3).at(0, 2000)
-    for number, (first, count) in enumerate(RANGES):
+    for number, (_, count) in enumerate(RANGES):
         own = rows[lots(rows) == number]
         seen = np.unique(own, return_counts=True)[1]
         assert len(seen) == count

@@ -18,8 +18,9 @@ from tasks.promotion.page.explained import shaded, weigh
 from tasks.promotion.page.plots import ticks
 from tasks.promotion.page.read import Shelf
 from tasks.promotion.report import NightHeader, fill_header, report
-from tasks.records import Outcome, Record, Rows
+from tasks.records import Outcome, Point, Record, Rows
 from tasks.store import Manifest
+from tasks.training.outlook import write_outlook
 
 EVIL = '<script>alert("x")</script><img src=http://evil.example/a.png> & "quoted"'
 
@@ -137,11 +138,26 @@ def _people(night: Night) -> None:
 
 
 def _training(night: Night) -> None:
-    points = [
-        {"step": s, "metrics": {"train_loss": 5 / (1 + s / 40), "learning_rate": 2e-3 * s / 300}}
-        for s in range(1, 300, 5)
-    ] + [{"step": 299, "metrics": {"validation_loss": 1.1}}]
-    night.stage("pretrain", curve=points, training={"steps": 300, "precision": "float32"})
+    generator = np.random.default_rng(2)
+
+    def loss(step: int) -> float:
+        decayed = 1.0 - 0.12 * max(0.0, (step - 2100) / 900)
+        return float((1.6 + 90 * (step + 40.0) ** -0.75) * decayed)
+
+    points: list[dict[str, Any]] = [
+        {"step": s, "metrics": {
+            "train_loss": loss(s) + float(generator.normal(0, 0.08)),
+            "adversarial_loss": loss(s) + 0.2 + float(generator.normal(0, 0.2)),
+            "learning_rate": 2e-3 * min(1.0, s / 150, (3000 - s) / 900),
+        }}
+        for s in range(15, 3001, 15)
+    ]  # fmt: skip
+    for point in points[9::10]:
+        judged = loss(point["step"]) + 0.1 + float(generator.normal(0, 0.008))
+        point["metrics"]["validation_loss"] = judged
+    night.stage("pretrain", curve=points, training={"steps": 3000, "precision": "float32"})
+    curve = [Point(**point) for point in points]
+    write_outlook(night.stages["pretrain"], curve, 1024, (150, 2100), seed=0)
     night.stage("finetune", Outcome(summary="no head", skipped="the data has no labels"))
     rows = [
         {"name": name, "loss": _about(loss), "accuracy": _about(0.4), "parameters": 9000,
@@ -422,6 +438,28 @@ def test_any_stage_may_be_missing(tmp_path: Path, missing: str) -> None:
     assert Tags(page).open == []
 
 
+def test_the_page_says_what_twice_the_budget_would_buy(whole: tuple[str, Outcome, Path]) -> None:
+    text = Tags(whole[0]).text
+    told = re.search(
+        r"Twice the budget would lower held-out loss from ([\d.]+) to ([\d.]+) \(([\d.]+) to "
+        r"([\d.]+)\) nats\.",
+        text,
+    )
+    assert told is not None
+    loss, twice, low, high = map(float, told.groups())
+    assert low < twice < high <= loss
+    assert "train loss, smoothed" in text
+
+
+def test_without_a_forecast_the_page_says_why(tmp_path: Path) -> None:
+    night = Night(tmp_path / "stages")
+    points = [{"step": 10, "metrics": {"train_loss": 2.0, "validation_loss": 2.0}}]
+    night.stage("pretrain", curve=points)
+    write_outlook(night.stages["pretrain"], [Point(**points[0])], 64, (1, 7), seed=0)
+    page, _ = _report(night.stages, tmp_path / "out")
+    assert "No forecast: The stable phase has 0 held-out measurements" in Tags(page).text
+
+
 def test_a_skipped_stage_says_why(whole: tuple[str, Outcome, Path]) -> None:
     assert "Skipped: the data has no labels." in Tags(whole[0]).text
 
@@ -449,7 +487,9 @@ def test_the_header_is_filled_in_afterwards_and_escaped(whole: tuple[str, Outcom
         registered="version 3 is champion",
         mlflow_url="http://127.0.0.1:5000/#/runs/1",
         timings=(("ingest", 1.25, False), ("pretrain", 185.0, True)),
-    )
+        speed={"tokens_per_second": 12_345.6, "gflops": 181.2, "utilisation": 0.871,
+               "peak_gflops": 208.0},
+    )  # fmt: skip
     page = fill_header(whole[0], header)
     assert "quick-&lt;b&gt;fox" in page
     assert 'href="http://127.0.0.1:5000/#/runs/1"' in page
@@ -457,7 +497,10 @@ def test_the_header_is_filled_in_afterwards_and_escaped(whole: tuple[str, Outcom
     assert "version 3 is champion." in text
     assert "3 min 05 s" in text
     assert "reused" in text
-    assert "<!--NIGHT-->" not in page
+    assert "12,346" in text
+    assert "87 %" in text
+    assert "of the 208 GFLOP/s measured before the run" in text
+    assert "<!--" not in page
 
 
 def test_the_page_is_small_enough_to_mail(whole: tuple[str, Outcome, Path]) -> None:

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from models.network.encoder import EncoderConfig, build
-from models.text.rows import Batch, Order, Rows
+from models.text.order import Order
+from models.text.rows import Batch, Rows
 from models.training import devices
 from models.training.adversary import fast_gradient
 from models.training.objective import cross_entropy

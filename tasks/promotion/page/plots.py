@@ -88,7 +88,7 @@ def line_chart(
     )  # fmt: skip
     body = frame(axes, [t for t in x_ticks if axes.x0 <= t <= axes.x1], y_ticks, x_label, y_label)
     for line in reversed(lines):  # the first is drawn on top
-        body.append(_dots(axes, line) if line.dots else _path(axes, line))
+        body.append(line_shape(axes, line))
     return svg(axes.width, height, body, f"{y_label} over {x_label}") + legend(lines)
 
 
@@ -207,6 +207,11 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 def _margin(values: Sequence[float]) -> int:
     """Room for the vertical axis: its name and its longest tick label."""
     return 30 + 7 * max(len(tick(value)) for value in values)
+
+
+def line_shape(axes: Axes, line: Line) -> str:
+    """A series as a line or as dots."""
+    return _dots(axes, line) if line.dots else _path(axes, line)
 
 
 def _path(axes: Axes, line: Line) -> str:

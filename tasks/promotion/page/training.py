@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from models.training.smoothing import smoothed
 from tasks.promotion.page import numbers
+from tasks.promotion.page.outlook import outlook
 from tasks.promotion.page.plots import Line, line_chart
 from tasks.promotion.page.read import Shelf
 
+_SPAN = 10  # points after which a value weighs 1/e in a smoothed curve
+_SMOOTHED_FROM = 20  # points; shorter curves are drawn as they are
 _STYLES = ("c1", "c2", "c3", "c0")
 # Words in a curve's name, the axis they share, and whether the axis starts at 0.
 _AXES = (
@@ -28,32 +34,59 @@ def training(shelf: Shelf) -> list[dict[str, Any]]:
         ("pretrain", "Pretraining", "training.json"),
         ("finetune", "Fine-tuning", "training.json"),
     )
-    return [
-        {
-            "title": name,
-            "stage": title,
-            "why": shelf.why_not(title),
-            "summary": outcome.summary if (outcome := shelf.outcome(title)) else "",
-            "plots": curves(shelf.curve(title), name),
-            "facts": facts(shelf.facts(title, file)),
-        }
-        for title, name, file in blocks
-    ]
+    made = []
+    for title, name, file in blocks:
+        ahead = outlook(shelf.facts(title, "forecast.json"), shelf.curve(title))
+        made.append(
+            {
+                "title": name,
+                "stage": title,
+                "why": shelf.why_not(title),
+                "summary": outcome.summary if (outcome := shelf.outcome(title)) else "",
+                "plots": curves(shelf.curve(title), name, ahead["plots"]),
+                "outlook": ahead,
+                "facts": facts(shelf.facts(title, file)),
+            }
+        )
+    return made
 
 
-def curves(found: dict[str, list[tuple[float, float]]], of: str) -> list[Markup]:
-    """One chart per kind of curve; series with few points are drawn as dots."""
-    plots = []
+def curves(
+    found: dict[str, list[tuple[float, float]]], of: str, more: Sequence[Markup] = ()
+) -> list[Markup]:
+    """One chart per kind of curve, `more` after the first; held-out series are drawn as dots.
+
+    The training loss is drawn twice: faint as it was, and smoothed.
+    """
+    plots: list[Markup] = []
     for word, axis, zero in _AXES:
         names = sorted(n for n in found if word in n and len(found[n]))
         names.sort(key=lambda n: (n.startswith("validation"), n.startswith("adversarial"), n))
         lines = [
-            Line(numbers.words(n), found[n], _STYLES[i % len(_STYLES)], dots=len(found[n]) < 2)
+            line
             for i, n in enumerate(names)
+            for line in _drawn(n, found[n], _STYLES[i % len(_STYLES)])
         ]
+        lines.sort(key=lambda line: not line.dots)  # the first is drawn on top
         if lines:
             plots.append(line_chart(lines, f"{of.lower()} step", axis, zero=zero))
+            plots += more
+            more = ()
     return plots
+
+
+def _drawn(name: str, points: list[tuple[float, float]], style: str) -> list[Line]:
+    """One series; a noisy loss as its smoothed curve over the raw one."""
+    title = numbers.words(name)
+    judged = name.startswith("validation")
+    if "loss" not in name or judged or len(points) < _SMOOTHED_FROM:
+        return [Line(title, points, style, dots=judged or len(points) < 2)]
+    steps, values = zip(*points, strict=True)
+    if not all(map(math.isfinite, values)):
+        return [Line(title, points, style)]
+    curve = list(zip(steps, smoothed(values, _SPAN).tolist(), strict=True))
+    raw = [] if name.startswith("adversarial") else [Line(title, points, f"{style} faint")]
+    return [Line(f"{title}, smoothed", curve, style), *raw]
 
 
 def facts(found: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

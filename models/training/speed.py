@@ -1,0 +1,174 @@
+"""What a training step computes, and what this machine could: the two sides of utilisation.
+
+A step's floating-point operations are counted from the model's shape, as products of matrices:
+(m, k) by (k, n) costs 2 m n k. The backward pass has two such products for each of the forward
+one, so a step costs three times its forward pass (Kaplan et al. 2020,
+https://arxiv.org/abs/2001.08361, section 2.1). Divided by time and by the measured peak of one
+large product, that is model FLOP/s utilisation (Chowdhery et al. 2022,
+https://arxiv.org/abs/2204.02311, appendix B).
+
+Not counted, all of it together a few per cent: norms, softmax, GELU, rotary positions, the
+embedding's gather and scatter, masking, the optimizer. Counted, since computed: attention to
+positions that the bias then rules out. So utilisation says how well the products are fed, and
+never that some of them could have been left out.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import tensorflow as tf
+
+_STEP = 3  # forward, and backward twice
+_SIZES = (512, 1024, 2048, 4096, 8192)
+_MOST_SHARE = 5  # a product may take a fifth of the measurement
+_FEW = 0.01  # seconds; shorter products are timed several in a row, or the launch is timed too
+_ROW = 8  # so many
+
+
+class Recurrent(Protocol):
+    """What the count reads of an LSTM's configuration."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of subwords."""
+
+    @property
+    def layers(self) -> int:
+        """Number of blocks, or of bidirectional layers."""
+
+    @property
+    def width(self) -> int:
+        """Size of a hidden state."""
+
+
+class Shape(Recurrent, Protocol):
+    """What the count reads of an encoder's configuration."""
+
+    @property
+    def intermediate(self) -> int:
+        """Inner size of the gated feed-forward layer."""
+
+
+def flops_per_step(
+    config: Shape,
+    rows: int,
+    length: int,
+    slots: int,
+    perturbed_rows: int = 0,
+    *,
+    gated: bool = True,
+) -> int:
+    """Floating-point operations of one optimizer step's matrix products.
+
+    With D the width, I the inner size, L the length, K the slots and V the vocabulary, a row is
+
+        layers * (2 L (3 D D + D D + G I D) + 4 L L D)  +  2 K (D D + D V)
+
+    forward, where G is 3 with a gate and 2 without, and 4 L L D are attention's scores and its
+    mixing over all heads.
+
+    Args:
+        config: The encoder's shape.
+        rows: Packed rows of a step, over all devices and accumulated batches.
+        length: Positions of a row, L.
+        slots: Positions of a row that the head predicts, K; the others are not projected.
+        perturbed_rows: Rows that the adversary passes through the model once more.
+        gated: Whether the feed-forward layer is a GeGLU.
+
+    Returns:
+        Operations; a fused multiply-add counts as two.
+    """
+    d, inner = config.width, config.intermediate
+    linear = 2 * length * (4 * d * d + (3 if gated else 2) * inner * d)
+    attention = 4 * length * length * d
+    head = 2 * slots * (d * d + d * config.vocabulary)
+    return _STEP * (rows + perturbed_rows) * (config.layers * (linear + attention) + head)
+
+
+def flops_per_token(
+    config: Shape,
+    rows: int,
+    length: int,
+    slots: int,
+    perturbed_rows: int = 0,
+    *,
+    gated: bool = True,
+) -> float:
+    """`flops_per_step` for each of the step's `rows * length` positions."""
+    return flops_per_step(config, rows, length, slots, perturbed_rows, gated=gated) / (
+        rows * length
+    )
+
+
+def lstm_flops_per_step(
+    config: Recurrent, rows: int, length: int, slots: int, perturbed_rows: int = 0
+) -> int:
+    """The same for the bidirectional LSTM of `models.network.lstm`, half the width each way.
+
+    A direction's four gates are a product with the layer's input and one with its own state, so a
+    row is layers * 2 * 2 L * 4 (D / 2) (D + D / 2) + 2 K (D D + D V) forward, the head being the
+    encoder's.
+
+    Args:
+        config: The LSTM's shape.
+        rows: As for `flops_per_step`, like the rest.
+        length: Positions of a row.
+        slots: Positions of a row that the head predicts.
+        perturbed_rows: Rows that are passed through once more.
+    """
+    d, half = config.width, config.width // 2
+    layer = 2 * 2 * length * 4 * half * (d + half)
+    head = 2 * slots * (d * d + d * config.vocabulary)
+    return _STEP * (rows + perturbed_rows) * (config.layers * layer + head)
+
+
+def matmul_peak(policy: str = "float32", seconds: float = 0.5) -> float:
+    """FLOP/s of the best of repeated square products on the device that eager operations go to.
+
+    The size is the largest of 512 to 8192 whose product takes at most a fifth of `seconds`: 2048
+    on two CPU cores, 8192 on a large GPU. It is a measured peak, so it includes what the machine
+    is doing besides; measure before training, never during it. TensorFlow uses TensorFloat-32 for
+    float32 on GPUs that have it, here as in the model. Of one device: a run on several has as
+    many times that.
+
+    Args:
+        policy: The Keras dtype policy of the run; `mixed_bfloat16` multiplies in bfloat16.
+        seconds: Time for the repetitions; choosing the size takes about half as much again.
+
+    Raises:
+        ValueError: The policy is not one that a run can have.
+    """
+    kinds = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}
+    if policy not in kinds:
+        raise ValueError(f"policy must be one of {', '.join(kinds)}, got {policy!r}")
+    size, once = _SIZES[0], 0.0
+    for candidate in _SIZES:
+        if once * (candidate / size) ** 3 > seconds / _MOST_SHARE:
+            break
+        size, factors = candidate, _factors(candidate, kinds[policy])
+        _timed(factors, 1)
+        once = _timed(factors, 1)
+    repeats = _ROW if once < _FEW else 1
+    best, end = once, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, _timed(factors, repeats))
+    return float(2 * size**3 / best)
+
+
+def _factors(size: int, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+    """Two matrices whose product has entries of about the same size, so that a row of them may follow."""
+    draws = tf.random.stateless_normal((2, size, size), (0, 0), stddev=size**-0.5)
+    first, second = tf.unstack(tf.cast(draws, dtype))
+    return first, second
+
+
+def _timed(factors: tuple[tf.Tensor, tf.Tensor], repeats: int) -> float:
+    """Seconds for one product, timed until its result has come back from the device."""
+    product, factor = factors
+    started = time.perf_counter()
+    for _ in range(repeats):
+        product = tf.matmul(product, factor)
+    _ = product[0, 0].numpy()
+    return (time.perf_counter() - started) / repeats
