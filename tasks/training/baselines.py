@@ -105,18 +105,13 @@ def baselines(
 
 
 def _plan(config: Baselines, pretrain: Pretraining, length: int, seed: int) -> Plan:
-    """The encoder's plan, with the LSTM's budget and rate, and without adversary."""
-    rows = max(1, pretrain.batch_tokens // length)
+    """The encoder's plan, with the LSTM's budget and rate, and no loss but the masked one."""
+    theirs = make_plan(pretrain, length, seed)
+    step = theirs.rows * theirs.accumulate
     return replace(
-        make_plan(pretrain, length, seed),
-        presentations=max(1, round(config.tokens / (rows * length))) * rows,
-        rows=rows,
-        learning_rate=config.learning_rate,
-        accumulate=1,
-        adversarial_share=0.0,
-        next_sentence=0.0,
-        seconds=None,
-    )
+        theirs, presentations=step * max(1, round(config.tokens / length / step)), seconds=None,
+        learning_rate=config.learning_rate, adversarial_share=0.0, next_sentence=0.0,
+    )  # fmt: skip
 
 
 def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> Judged:
@@ -147,7 +142,7 @@ def _train_lstm(
     scratch: Path,
     log: Log,
 ) -> tuple[LstmMaskedModel, int]:
-    """The trained LSTM and how many tokens it was shown."""
+    """The trained LSTM and how many positions it was shown."""
     from models.network.lstm import LstmConfig, build_lstm
     from models.training.loop import Diverged, Now, train
     from models.training.trainer import Trainer
@@ -174,7 +169,7 @@ def _train_lstm(
             f"the LSTM baseline diverged: {error}",
             f"Lower baselines.learning_rate (now {config.learning_rate}).",
         ) from error
-    return model, progress.tokens
+    return model, progress.micro_batches * plan.rows * training.length
 
 
 def _save_lstm(model: LstmMaskedModel, folder: Path) -> None:
