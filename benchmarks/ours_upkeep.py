@@ -26,9 +26,10 @@ def overheads(
 ) -> dict[str, Any]:  # fmt: skip
     """Where the loop's time goes: the step, the input path, and all that is not the step.
 
-    The latter is logging and, since rows may be read beside the step or not, any wait for them. Since a short run makes few checkpoints, one is measured
-    apart and spread over the stage's default interval: the copy out of the model, which holds the
-    training up, and the processor's time for digest and disk, which a thread takes from it.
+    The latter is logging and, since rows may be read beside the step or not, any wait for them.
+    Since a short run makes few checkpoints, one is measured apart and spread over the stage's
+    default interval: the copy out of the model, which holds the training up, and the processor's
+    time for digest and disk, which a thread takes from it.
     """
     rows = ours.packed(corpora.made_up(documents, seed=0), length)
     spent = {"step": 0.0, "other": 0.0}
