@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare search ui deploy worker check test test-fast lock clean purge
+.PHONY: help nightly prepare search ui deploy worker check test test-fast bench lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -15,6 +15,7 @@ OVERRIDES = $(call given,DATA,'source.location=$(DATA)') $(call given,TEXT,'sour
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 POOL ?= cpu
+BENCH ?= training
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +49,13 @@ test: $(READY) ## all tests (PLUMBLINE_DATA=folder adds the real-data cases)
 
 test-fast: $(READY) ## the unit tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit -m "not slow"
+
+bench: $(READY) benchmarks/.packages ## measure against the peers: BENCH=training|budget|endurance|kills ARGS=--quick (PLUMBLINE_DATA=folder adds real text)
+	@PYTHONPATH=$(CURDIR)/benchmarks/.packages $(BIN)/python benchmarks/$(BENCH).py $(ARGS)
+
+benchmarks/.packages: $(READY) benchmarks/requirements.lock
+	@rm -rf $@ && $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --target $@ -r benchmarks/requirements.lock
+	@touch $@
 
 lock: $(READY) ## recompute requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile -q pyproject.toml --extra dev --extra team --python-version 3.11 --no-annotate --no-header -o requirements.lock
