@@ -452,11 +452,12 @@ class Configuration(Section):
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Configuration:
-        row = self.tokenize.sequence_length * self.pretrain.accumulate
-        if self.pretrain.batch_tokens % row:
+        length, parts = self.tokenize.sequence_length, self.pretrain.accumulate
+        if self.pretrain.batch_tokens % (length * parts):
             raise ValueError(
                 f"pretrain.batch_tokens ({self.pretrain.batch_tokens}) must be a multiple of "
-                f"tokenize.sequence_length times pretrain.accumulate ({row})"
+                f"tokenize.sequence_length ({length})"
+                + (f" times pretrain.accumulate ({parts})" if parts > 1 else "")
             )
         if self.pretrain.next_sentence and not self.tokenize.next_sentence:
             raise ValueError("pretrain.next_sentence needs the pairs of tokenize.next_sentence")
