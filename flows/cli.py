@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     ui.set_defaults(run=_ui)
     deploy = commands.add_parser("deploy", help="register deployments with the Prefect server")
     deploy.set_defaults(run=_deploy)
+    follow = commands.add_parser("follow", help="train with the first worker that TF_CONFIG names")
+    follow.set_defaults(run=_follow)
     worker = commands.add_parser("worker", help="execute deployed runs on this machine")
     worker.add_argument("--pool", default="cpu", choices=("cpu", "gpu"))
     worker.set_defaults(run=_worker)
@@ -135,6 +137,16 @@ def _worker(options: argparse.Namespace) -> int:
     from flows.servers import work
 
     return work(ROOT, options.pool)
+
+
+def _follow(options: argparse.Namespace) -> int:
+    Environment().apply()
+    from tasks.stage import open_store
+    from tasks.training.follow import follow
+
+    steps = follow(open_store().scratches)
+    sys.stderr.write(f"followed the first worker for {steps:,} steps\n")
+    return 0
 
 
 def _complain(what: str, error: object, status: int) -> int:

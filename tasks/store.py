@@ -116,10 +116,15 @@ class Store:
 
     def scratch(self, stage: str, key: str) -> Path:
         """A folder that outlives a killed process, for checkpoints; gone once the stage is done."""
-        folder = self._aside() / "scratch" / f"{stage}-{key}"
+        folder = self.scratches / f"{stage}-{key}"
         with friendly_disk_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def scratches(self) -> Path:
+        """The folder of all scratch folders."""
+        return self._aside() / "scratch"
 
     def lock(self, stage: str, key: str) -> FileLock:
         """One writer per key on this machine: a second run waits and then finds the result."""

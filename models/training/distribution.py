@@ -21,31 +21,40 @@ def strategy() -> tf.distribute.Strategy:
     Raises:
         ValueError: `TF_CONFIG` is set and cannot be read.
     """
-    described = os.environ.get("TF_CONFIG")
-    if described:
-        try:
-            workers = orjson.loads(described)["cluster"]["worker"]
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"TF_CONFIG does not name the workers: {described!r}; it should look like "
-                '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
-            ) from error
-        if len(workers) > 1:
-            return tf.distribute.MultiWorkerMirroredStrategy()
+    if _cluster()[0] > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
+def workers() -> int:
+    """Processes that take part.
+
+    Raises:
+        ValueError: `TF_CONFIG` is set and cannot be read.
+    """
+    return _cluster()[0]
+
+
 def is_chief() -> bool:
     """Whether this process is the one that writes: the only one, or the first worker."""
+    return _cluster()[1] == 0
+
+
+def _cluster() -> tuple[int, int]:
+    """Number of workers, and which of them this process is."""
     described = os.environ.get("TF_CONFIG")
-    return not described or not int(orjson.loads(described)["task"]["index"])
-
-
-def workers(strategy: tf.distribute.Strategy) -> int:
-    """Processes that take part."""
-    return int(getattr(strategy.extended, "_num_workers", 1))
+    if not described:
+        return 1, 0
+    try:
+        told = orjson.loads(described)
+        return len(told["cluster"]["worker"]), int(told["task"]["index"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"TF_CONFIG does not name the workers: {described!r}; it should look like "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+        ) from error
 
 
 def on_each(

@@ -175,24 +175,26 @@ class _Run:
         self._step_seconds = 0.0
 
     def go(self) -> Progress:
-        saved = time.monotonic()
+        saved = looked = time.monotonic()
         while steps := self._steps_to_take():
             begun = time.monotonic()
             if self.progress.step % _GRID == 0:
                 self.progress.mark = [self.progress.step, self.progress.micro_batches]
             losses = self._take(steps)
-            if (reason := self._diverged(losses)) is not None:
+            reason = self._diverged(losses)
+            # Held-out rows and checkpoints since the last look count as time spent, too.
+            spent, looked = self.trainer.agreed(time.monotonic() - looked), time.monotonic()
+            self.progress.seconds += spent
+            if reason is not None:
                 self._go_back(reason)
                 continue
-            spent = self.trainer.agreed(time.monotonic() - begun)
             if self.progress.step > 1:  # the first step waits for the compiler
-                self._step_seconds = spent / steps
-            self.progress.seconds += spent
+                self._step_seconds = self.trainer.agreed(looked - begun) / len(losses)
             self._note(losses)
             self.report(Now(self._share(), float(losses[:, 0].mean()), self.progress))
-            if time.monotonic() - saved > self.checkpoint_seconds and not self.writer.busy:
+            if looked - saved > self.checkpoint_seconds and not self.writer.busy:
                 self._save()
-                saved = time.monotonic()
+                saved = looked
         self.trainer.keep_average()
         return self.progress
 

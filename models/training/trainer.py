@@ -137,7 +137,7 @@ class Trainer:
 
     def agreed(self, value: float) -> float:
         """The first worker's value, for all; returns when every worker has come here."""
-        if workers(self.strategy) == 1:
+        if workers() == 1:
             return value
 
         def firsts(own: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,7 @@ from tasks.errors import UserError
 from tasks.log import CURVE, Log
 from tasks.records import Outcome, Point
 from tasks.stage import stage
+from tasks.training.follow import Job, announce
 from tasks.training.outlook import write_outlook
 from tasks.training.pretraining import make_trainer
 from tasks.training.progress import Speedometer, live, note
@@ -66,6 +67,7 @@ def pretrain(
             "Give more rows, or check what the cleaning stage quarantined.",
         )
     tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))
+    announce(scratch, Job(packed, tokenized, start, config, seed))
     trainer = make_trainer(config, tokenizer, start, training.length, seed)
     reporter = _Reporter(log, trainer)
     try:

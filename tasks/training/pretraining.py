@@ -13,6 +13,8 @@ from tasks.errors import UserError
 from tasks.training.starting_point import resolve
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from models.network.configuration import EncoderConfig
     from models.network.encoder import MaskedLanguageModel
     from models.training.schedule import Plan
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def make_trainer(
-    config: Pretraining, tokenizer: Tokenizer, start: Path | None, length: int, seed: int
+    config: Pretraining,
+    tokenizer: Tokenizer,
+    start: Path | None,
+    length: int,
+    seed: int,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Trainer:
     """A model and its training, on the devices and in the precision that suit this machine.
 
@@ -30,6 +37,7 @@ def make_trainer(
         start: Folder of the model to go on from; None for a fresh one.
         length: Positions of a packed row.
         seed: Of initial weights, masks and order.
+        strategy: Which devices take part; by default all that this process can see.
 
     Raises:
         UserError: The model to start from cannot be used, or the rows of a batch cannot be shared
@@ -40,7 +48,7 @@ def make_trainer(
     from models.training.trainer import Trainer
 
     try:
-        strategy = distribution.strategy()
+        strategy = strategy or distribution.strategy()
     except ValueError as error:
         raise UserError(str(error), "Unset TF_CONFIG to train on this machine alone.") from error
     devices.prepare()
