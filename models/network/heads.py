@@ -191,6 +191,11 @@ def build_tagger(
 def start_from(head: Head, pretrained: MaskedLanguageModel, *, copy_head: bool = True) -> None:
     """Copy the pretrained encoder, and the masked-language-model head below its decoder.
 
+    Copying the head neither helped nor hurt the classifier: on 8,662 film sentences, two epochs,
+    two seeds at each of two rates, from 2 layers x 128 pretrained on 2 million tokens, accuracy on
+    2,000 others was 73.4 % with it and 73.6 % without, where one alone is sure to 1.9 points. It
+    is copied, so that of a head only `scores` begins at random.
+
     Args:
         head: Gets the weights.
         pretrained: Of the same shape.
