@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,12 @@ def _run(runner: Runner, left: int, parallel: int) -> None:
     pool: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=parallel)
     with pool:
         slots = {"slot": list(range(left)), "runner": unmapped(runner)}
-        futures = pool.map(_trial, slots)
+        futures: Any = pool.map(_trial, slots)
+        running = {future.wrapped_future for future in futures}
         try:
+            # Waking every second, since a signal that another thread took wakes nobody.
+            while running:
+                running = concurrent.futures.wait(running, timeout=1.0).not_done
             futures.result()
         finally:
             runner.stop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.configuration import Configuration
@@ -26,8 +28,8 @@ def pretraining(packed: Record, tokenized: Record) -> Objective:
     rows, vocabulary = store.fetch(packed), store.fetch(tokenized)
 
     def objective(c: Configuration, scratch: Path, log: Log) -> float:
-        with tempfile.TemporaryDirectory(dir=scratch.parent) as out:
-            return _loss(_pretrain(rows, vocabulary, c, Path(out), scratch, log), "pretraining")
+        with _thrown_away(scratch) as out:
+            return _loss(_pretrain(rows, vocabulary, c, out, scratch, log), "pretraining")
 
     return objective
 
@@ -54,8 +56,8 @@ def finetuning(
     weights = store.fetch(corrected) if corrected else None
 
     def objective(c: Configuration, scratch: Path, log: Log) -> float:
-        with tempfile.TemporaryDirectory(dir=scratch.parent) as folder:
-            start, out = Path(folder, "encoder"), Path(folder, "out")
+        with _thrown_away(scratch) as folder:
+            start, out = folder / "encoder", folder / "out"
             start.mkdir()
             out.mkdir()
             if encoder is None:
@@ -66,6 +68,18 @@ def finetuning(
             return _loss(outcome, "fine-tuning")
 
     return objective
+
+
+@contextmanager
+def _thrown_away(scratch: Path) -> Iterator[Path]:
+    """An empty folder beside the scratch folder, so that a repeated trial finds and empties it."""
+    folder = scratch.with_suffix(".out")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pretrain(
