@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.prepare import prepare
+from flows.train import material
 from tasks.console import heading
 from tasks.search import objectives, results, searching
 from tasks.search.configuration import SearchConfiguration
@@ -19,9 +20,7 @@ from tasks.search.trial import Objective, Runner
 from tasks.stage import link_artifact
 from tasks.tracking import runs
 from tasks.tracking.facts import run_address
-from tasks.training.pack import pack
 from tasks.training.pretrain import pretrain
-from tasks.training.tokenize import tokenize
 
 
 @flow(name="search", persist_result=False)
@@ -71,13 +70,11 @@ def _objective(c: SearchConfiguration, begun: Begun) -> Objective:
     """Everything that all trials share, computed or reused."""
     prepared = prepare(begun.base, begun.run)
     with runs.subflow("train", begun.base, begun.run):
-        tokenized = tokenize(prepared["augment"], config=c.tokenize)
-        packed = pack(tokenized, config=c.tokenize)
+        shared = material(c, prepared)
+        given = (shared["pack"], shared["tokenize"], shared.get("start"))
         if c.search.objective == "pretrain":
-            return objectives.pretraining(packed, tokenized)
+            return objectives.pretraining(*given)
         pretrained = None
         if not any(name.startswith("pretrain.") for name in begun.space):
-            pretrained = pretrain(packed, tokenized, config=c.pretrain, seed=c.seed)
-    return objectives.finetuning(
-        pretrained, packed, tokenized, prepared["augment"], prepared["correct"]
-    )
+            pretrained = pretrain(*given, config=c.pretrain, seed=c.seed)
+    return objectives.finetuning(pretrained, given, prepared["augment"], prepared["correct"])

@@ -41,27 +41,43 @@ def train(
         prepared = prepared or prepare(configuration, night)
         size = f"{c.pretrain.layers} layers x {c.pretrain.width}"
         heading("train", f"{size}, {c.pretrain.tokens:,} tokens")
-        begun = _start(c, prepared)
-        replayed = _replayed(c, prepared)
-        tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
-        packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
-        pretrained = pretrain(packed, tokenized, begun, config=c.pretrain, seed=c.seed)
+        trained = material(c, prepared)
+        packed, tokenized = trained["pack"], trained["tokenize"]
+        pretrained = pretrain(
+            packed, tokenized, trained.get("start"), config=c.pretrain, seed=c.seed
+        )
         compared = baselines(
             packed, tokenized, pretrained, config=c.baselines, pretrain=c.pretrain, seed=c.seed
         )
         finetuned = finetune(
             pretrained, prepared["augment"], prepared["correct"], config=c.finetune, seed=c.seed
         )
-        heads = {}
+        trained |= {"pretrain": pretrained, "baselines": compared, "finetune": finetuned}
         if c.tag.train:
             content = content_digest(c.tag)
-            heads["tag"] = tag(pretrained, config=c.tag, seed=c.seed, content=content)
+            trained["tag"] = tag(pretrained, config=c.tag, seed=c.seed, content=content)
         if c.pairs.train:
             content = content_digest(c.pairs)
-            heads["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
-    trained = {"start": begun} if begun else {}
-    trained |= {"tokenize": tokenized, "pack": packed, "pretrain": pretrained}
-    return trained | {"baselines": compared, "finetune": finetuned, **heads}
+            trained["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
+    return trained
+
+
+def material(c: Configuration, prepared: dict[str, Record]) -> dict[str, Record]:
+    """What pretraining works on: the packed rows, their vocabulary, and a model to start from.
+
+    Args:
+        c: Everything the run is told.
+        prepared: What `prepare` returned.
+
+    Returns:
+        `tokenize`, `pack`, and `start` unless training begins from scratch.
+    """
+    begun = _start(c, prepared)
+    replayed = _replayed(c, prepared)
+    tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
+    packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
+    found = {"tokenize": tokenized, "pack": packed}
+    return found | ({"start": begun} if begun else {})
 
 
 def _start(c: Configuration, prepared: dict[str, Record]) -> Record | None:

@@ -16,54 +16,53 @@ from tasks.stage import open_store
 from tasks.training.finetune import finetune
 from tasks.training.pretrain import pretrain
 
+# Records of what `pretrain` takes: packed rows, vocabulary, and the model to start from, if any.
+Given = tuple[Record, Record, Record | None]
+_Folders = tuple[Path, Path, Path | None]
 
-def pretraining(packed: Record, tokenized: Record) -> Objective:
+
+def pretraining(packed: Record, tokenized: Record, start: Record | None = None) -> Objective:
     """Held-out loss of pretraining.
 
     Args:
         packed: What `pack` left.
         tokenized: What `tokenize` left.
+        start: The model to start from; None for a fresh one.
     """
-    store = open_store()
-    rows, vocabulary = store.fetch(packed), store.fetch(tokenized)
+    given = _fetched((packed, tokenized, start))
 
     def objective(c: Configuration, scratch: Path, log: Log) -> float:
         with _thrown_away(scratch) as out:
-            return _loss(_pretrain(rows, vocabulary, c, out, scratch, log), "pretraining")
+            return _loss(_pretrain(given, c, out, scratch, log), "pretraining")
 
     return objective
 
 
 def finetuning(
-    pretrained: Record | None,
-    packed: Record,
-    tokenized: Record,
-    corpus: Record,
-    corrected: Record | None,
+    pretrained: Record | None, given: Given, corpus: Record, corrected: Record | None
 ) -> Objective:
     """Validation loss of fine-tuning.
 
     Args:
         pretrained: The encoder that every trial starts from; None where each pretrains its own.
-        packed: What `pack` left.
-        tokenized: What `tokenize` left.
+        given: What these pretrain on.
         corpus: What `augment` left.
         corrected: What `correct` left.
     """
     store = open_store()
     encoder = store.fetch(pretrained) if pretrained else None
-    rows, vocabulary, text = (store.fetch(record) for record in (packed, tokenized, corpus))
+    folders, text = _fetched(given), store.fetch(corpus)
     weights = store.fetch(corrected) if corrected else None
 
     def objective(c: Configuration, scratch: Path, log: Log) -> float:
         with _thrown_away(scratch) as folder:
-            start, out = folder / "encoder", folder / "out"
-            start.mkdir()
+            own, out = folder / "encoder", folder / "out"
+            own.mkdir()
             out.mkdir()
             if encoder is None:
-                _pretrain(rows, vocabulary, c, start, scratch, _Preamble(log))
+                _pretrain(folders, c, own, scratch, _Preamble(log))
             outcome = finetune.fn(
-                encoder or start, text, weights, config=c.finetune, seed=c.seed, out=out, log=log
+                encoder or own, text, weights, config=c.finetune, seed=c.seed, out=out, log=log
             )
             return _loss(outcome, "fine-tuning")
 
@@ -82,14 +81,18 @@ def _thrown_away(scratch: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _pretrain(
-    rows: Path, vocabulary: Path, c: Configuration, out: Path, scratch: Path, log: Log
-) -> Outcome:
+def _fetched(given: Given) -> _Folders:
+    store = open_store()
+    packed, tokenized, start = given
+    return store.fetch(packed), store.fetch(tokenized), store.fetch(start) if start else None
+
+
+def _pretrain(given: _Folders, c: Configuration, out: Path, scratch: Path, log: Log) -> Outcome:
     from models.training import loop
 
     try:
         return pretrain.fn(
-            rows, vocabulary, config=c.pretrain, seed=c.seed, out=out, scratch=scratch, log=log
+            *given, config=c.pretrain, seed=c.seed, out=out, scratch=scratch, log=log
         )
     except UserError as error:
         # Of one run that is the end; of a search it is something learnt about the settings.
