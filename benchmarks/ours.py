@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,12 +18,13 @@ from models.network.encoder import EncoderConfig
 from models.text import packing
 from models.text.masking import slots_per_row
 from models.text.rows import Rows
+from models.training import speed
 from models.training.loop import train as loop
-from models.training.trainer import Plan, Trainer
+from models.training.schedule import Plan
+from models.training.trainer import Trainer
 
 _FOREVER = 10**7  # steps that no budget reaches
 _PEAK_SIZE = 2048  # of the square matrices whose product is the measured peak
-_CALIBRATION = 12  # steps timed where the trainer knows no budget of time
 
 
 def train(
@@ -36,15 +35,11 @@ def train(
     batch: int,
     report: Callable[[int], None],
     steps: int = _FOREVER,
-    seconds: float | None = None,
-    learning_rate: float = 1e-3,
-    mask_rate: float = corpora.MASK_RATE,
-    adversarial_share: float = 0.0,
-    seed: int = 0,
-    checkpoint_seconds: float = 1e9,
     scratch: Path | None = None,
+    checkpoint_seconds: float = 1e9,
     kind: str = "encoder",
     wrap: Callable[[Trainer], Any] = lambda trainer: trainer,
+    **plan: Any,
 ) -> tuple[Any, Any]:
     """Train a fresh model with the public loop.
 
@@ -55,38 +50,27 @@ def train(
         batch: Rows of a step.
         report: Told the steps done, every few steps.
         steps: Budget in steps.
-        seconds: Budget in time, instead.
-        learning_rate: Peak.
-        mask_rate: Share of tokens hidden.
-        adversarial_share: Share of rows perturbed.
-        seed: Of everything random.
+        scratch: Folder of checkpoints; a temporary one if not given.
         checkpoint_seconds: Time between checkpoints.
-        scratch: Their folder; a temporary one if not given.
         kind: `encoder`, or `lstm` for the baseline.
         wrap: Put around the trainer, to look into it.
+        plan: Fields of `Plan` in the place of the ones here, such as `seconds`.
 
     Returns:
         The model and the loop's progress.
     """
-    model = make(shape, seed, policy, kind)
-    values: dict[str, Any] = {
-        "rows": batch, "learning_rate": learning_rate, "warmup": 0.05, "decay": 0.3,
-        "weight_decay": 0.01, "mask_rate": mask_rate, "adversarial_share": adversarial_share,
-        "adversarial_epsilon": 0.02, "seed": seed,
-    }  # fmt: skip
-    known = {field.name for field in fields(Plan)}
-    if "seconds" in known:
-        values |= {"presentations": steps * batch, "seconds": seconds}
-    elif seconds is not None:
-        sample = Plan(**values, steps=_FOREVER)
-        values["steps"] = _affordable(sample, rows, shape, policy, kind, seconds)
-    else:
-        values["steps"] = steps
+    chosen = Plan(**{
+        "presentations": steps * batch, "rows": batch, "learning_rate": 1e-3, "warmup": 0.05,
+        "decay": 0.3, "weight_decay": 0.01, "mask_rate": corpora.MASK_RATE,
+        "adversarial_share": 0.0, "adversarial_epsilon": 0.02, "seed": 0, **plan,
+    })  # fmt: skip
+    model = make(shape, chosen.seed, policy, kind)
+    trainer = Trainer(model, chosen, rows.length, xla=kind == "lstm")
     with tempfile.TemporaryDirectory() as aside:
         progress = loop(
-            wrap(Trainer(model, Plan(**values), rows.length)), rows, rows.sample(batch),
-            scratch=scratch or Path(aside), checkpoint_seconds=checkpoint_seconds,
-            report=lambda now, *_: report(now if isinstance(now, int) else now.progress.step),
+            wrap(trainer), rows, rows.sample(batch), scratch=scratch or Path(aside),
+            checkpoint_seconds=checkpoint_seconds,
+            report=lambda now: report(now.progress.step),
         )  # fmt: skip
     return model, progress
 
@@ -94,7 +78,7 @@ def train(
 def packed(documents: corpora.Documents, length: int) -> Rows:
     """Documents as packed rows."""
     found = packing.pack(*documents, length=length, begin=corpora.BEGIN, end=corpora.END)
-    return Rows(found.tokens, found.segments, found.positions)
+    return Rows(found.tokens, found.segments)
 
 
 def throughput(
@@ -104,7 +88,7 @@ def throughput(
     rows = packed(corpora.made_up(documents, seed=0), length)
     filled = float((rows.segments > 0).mean())
     gate = Gate(answers, batch * length * filled, warmup=10)
-    gate.facts = {"fill": filled, "flops_per_token": _flops(shape, length) / filled}
+    gate.facts = {"fill": filled, "flops_per_token": _flops(shape, batch, length) / filled}
     last = 0
 
     def report(done: int) -> None:
@@ -160,25 +144,8 @@ def make(shape: dict[str, int], seed: int, policy: str, kind: str) -> Any:
     return encoder.build(config, seed, policy)
 
 
-def _affordable(
-    plan: Plan, rows: Rows, shape: dict[str, int], policy: str, kind: str, seconds: float
-) -> int:
-    """Steps that fit into the time left after timing a few on a model that is thrown away."""
-    started = time.perf_counter()
-    trainer = Trainer(make(shape, 0, policy, kind), plan, rows.length)
-    batch = rows.take(np.arange(plan.rows))
-    trainer.step(batch, 0).numpy()
-    warm = time.perf_counter()
-    for step in range(_CALIBRATION):
-        trainer.step(batch, step).numpy()
-    one = (time.perf_counter() - warm) / _CALIBRATION
-    return max(20, int((seconds - (time.perf_counter() - started)) / one))
-
-
-def _flops(shape: dict[str, int], length: int) -> float:
-    """Of the matrix products of a training step, for one position: three times the forward pass."""
+def _flops(shape: dict[str, int], batch: int, length: int) -> float:
+    """Of the matrix products of a training step, for one position."""
     config = EncoderConfig(**{"vocabulary": corpora.VOCABULARY, **shape})
-    width, inner = config.width, config.intermediate
-    block = 2 * (4 * width**2 + 2 * length * width + 3 * width * inner)
-    head = 2 * (width**2 + width * config.vocabulary)
-    return 3.0 * (config.layers * block + head * slots_per_row(length, corpora.MASK_RATE) / length)
+    slots = slots_per_row(length, corpora.MASK_RATE)
+    return speed.flops_per_token(config, batch, length, slots)

@@ -11,8 +11,8 @@ import ours
 import prepared
 import tensorflow as tf
 
-from models.network.encoder import EncoderConfig
-from models.network.heads import Classifier, build_classifier, start_from
+from models.network.heads import build_classifier, start_from
+from models.network.lstm_classifier import lstm_classifier
 from models.text.batching import batches, pad
 from models.training import finetuner
 
@@ -75,7 +75,7 @@ def _finetune(
         budget=10**12, seed=seed,
     )  # fmt: skip
     found = finetuner.train(
-        classifier, sets["train"], sets["validation"], plan, learning_rate=rate, longest=length,
+        classifier, sets["train"], sets["validation"], plan, finetuner.Recipe(rate, length),
         report=lambda *_: None,
     )  # fmt: skip
     return found.accuracy, _accuracy(classifier, sets["test"], length)
@@ -84,21 +84,9 @@ def _finetune(
 def _classifier(model: Any, kind: str, seed: int) -> Any:
     """A classification head on a copy of the pretrained encoder."""
     if kind == "lstm":
-        return _over_lstm(model, seed)
-    classifier = build_classifier(model.config, 2, seed=seed)
+        return lstm_classifier(model, 2, seed=seed)
+    classifier = build_classifier(model.config, 2, seed=seed, precision=model.dtype_policy.name)
     start_from(classifier, model)
-    return classifier
-
-
-def _over_lstm(model: Any, seed: int) -> Classifier:
-    """The same head over a copy of the LSTM's encoder."""
-    width = model.config.width
-    classifier = Classifier(EncoderConfig(corpora.VOCABULARY, 1, width), 2, seed=seed)
-    del classifier.encoder
-    classifier.encoder = type(model.encoder)(model.config, seed, dtype="float32")
-    classifier.build()
-    for weight, source in zip(classifier.encoder.weights, model.encoder.weights, strict=True):
-        weight.assign(source.value)
     return classifier
 
 

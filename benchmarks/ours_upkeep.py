@@ -14,7 +14,8 @@ import numpy as np
 import ours
 import psutil
 
-from models.text.rows import Order, Rows
+from models.text.order import Order
+from models.text.rows import Rows
 from models.training import checkpoints
 from models.training.trainer import Trainer
 from tasks.configuration import Pretraining

@@ -1,4 +1,8 @@
-"""Masked positions of held-out rows, hidden once, so that every model is asked the same."""
+"""Masked positions of held-out rows, hidden once, so that every model is asked the same.
+
+The masks depend on the rows, the vocabulary and the seed alone: neither another mask rate in
+training nor another batch makes the question easier.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,13 @@ import tensorflow as tf
 from models import inference
 from models.text.masking import Alphabet, mask, slots_per_row
 from models.text.rows import Rows
-from models.training.schedule import Plan
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-_HELD_OUT = 1 << 30  # the draws of `Trainer.held_out`
+RATE = 0.15  # of the tokens are hidden, BERT's share (Devlin et al. 2019)
+_ROWS = 64  # that are masked at a time; part of what decides the masks
+_DRAW = 1 << 30  # draws from here on are held-out masks, which no training step makes
 
 
 class Hidden(NamedTuple):
@@ -34,56 +39,56 @@ class Hidden(NamedTuple):
     targets: Int64
 
 
-def hide(rows: Rows, plan: Plan, alphabet: Alphabet) -> Hidden:
-    """Hide tokens as `Trainer.held_out` does under a plan.
+def hide(rows: Rows, alphabet: Alphabet, seed: int) -> Hidden:
+    """Hide tokens of held-out rows.
 
     Args:
         rows: Packed rows, at least one.
-        plan: Says what is hidden together, how much, and by which seed; its micro-batches decide
-            the masks too, each having its own.
         alphabet: Of the vocabulary.
+        seed: Of the masks.
     """
-    slots = slots_per_row(rows.length, plan.highest_mask_rate)
     shown, which, targets = [], [], []
-    for number, start in enumerate(range(0, len(rows), plan.rows)):
-        batch = rows.padded(start, plan.rows)
-        tokens = batch.tokens
+    for number, start in enumerate(range(0, len(rows), _ROWS)):
+        batch = rows.padded(start, _ROWS)
         drawn = mask(
-            tf.constant(tokens), tf.constant(batch.segments), alphabet=alphabet,
-            rate=tf.constant(plan.mask_rate), slots=slots, seed=plan.seed,
-            draw=tf.constant(_HELD_OUT + number), kind=plan.masking, span=plan.span,
+            tf.constant(batch.tokens), tf.constant(batch.segments), alphabet=alphabet, rate=RATE,
+            slots=slots_per_row(rows.length, RATE), seed=seed, draw=tf.constant(_DRAW + number),
         )  # fmt: skip
         used = np.argwhere(drawn.weights.numpy() > 0)
         places = drawn.slots.numpy()[used[:, 0], used[:, 1]]
         shown.append(drawn.tokens.numpy())
         which.append(np.stack([used[:, 0] + start, places], axis=1))
-        targets.append(tokens[used[:, 0], places])
-    seen = np.concatenate(shown)[: len(rows)]
+        targets.append(batch.tokens[used[:, 0], places])
     return Hidden(
-        replace(rows, tokens=seen),
+        replace(rows, tokens=np.concatenate(shown)[: len(rows)]),
         np.concatenate(which).astype(np.int64),
         np.concatenate(targets).astype(np.int64),
     )
 
 
-def judge(model: Any, hidden: Hidden, *, batch: int) -> tuple[Float64, npt.NDArray[np.bool_]]:
-    """Loss (nats) at each hidden token, and whether the likeliest token is the true one.
+class Judge:
+    """Asks a model for hidden tokens, as often as it is called.
 
     Args:
-        model: A masked model (`MaskedLanguageModel`, `LstmMaskedModel`).
+        model: A masked model (`MaskedLanguageModel`, `LstmMaskedModel`), as it is at each call.
         hidden: From `hide`.
         batch: Rows at a time.
-
-    Returns:
-        Two arrays (M).
     """
-    ask = inference.losses(model)
-    losses, right = np.zeros(len(hidden.targets)), np.zeros(len(hidden.targets), bool)
-    for start in range(0, len(hidden.rows), batch):
-        low, high = np.searchsorted(hidden.which[:, 0], (start, start + batch))
-        which = (hidden.which[low:high] - (start, 0)).astype(np.int32)
-        shown = hidden.rows.padded(start, batch)
-        truth = hidden.targets[low:high].astype(np.int32)
-        loss, hit = ask(shown.tokens, shown.segments, shown.positions, which, truth)
-        losses[low:high], right[low:high] = loss.numpy(), hit.numpy() > 0
-    return losses, right
+
+    def __init__(self, model: Any, hidden: Hidden, batch: int) -> None:
+        self.hidden = hidden
+        self._batch = batch
+        self._ask = inference.losses(model)
+
+    def __call__(self) -> tuple[Float64, npt.NDArray[np.bool_]]:
+        """Loss (nats) at each hidden token, and whether the likeliest token is the true one, (M)."""
+        hidden, size = self.hidden, self._batch
+        losses, right = np.zeros(len(hidden.targets)), np.zeros(len(hidden.targets), bool)
+        for start in range(0, len(hidden.rows), size):
+            low, high = np.searchsorted(hidden.which[:, 0], (start, start + size))
+            which = (hidden.which[low:high] - (start, 0)).astype(np.int32)
+            shown = hidden.rows.padded(start, size)
+            truth = hidden.targets[low:high].astype(np.int32)
+            loss, hit = self._ask(shown.tokens, shown.segments, shown.positions, which, truth)
+            losses[low:high], right[low:high] = loss.numpy(), hit.numpy() > 0
+        return losses, right

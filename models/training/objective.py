@@ -99,15 +99,6 @@ class Objective:
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
         return gradients, tf.stack([clean, adversarial, pairs, count, perturbed, paired])
 
-    def judge(self, batch: Any, draw: tf.Tensor, mask_rate: tf.Tensor) -> tf.Tensor:
-        """float32 (3,): sum of the losses (nats), hidden tokens, and those guessed right."""
-        tokens, segments, positions = batch[:3]
-        masked = self.masked(tokens, segments, draw, mask_rate)
-        hidden = self.model.encoder(masked.tokens, segments, positions)
-        losses, right = self.losses(hidden, masked)
-        sums = [losses * masked.weights, masked.weights, right * masked.weights]
-        return tf.stack([tf.reduce_sum(values) for values in sums])
-
     def masked(
         self, tokens: tf.Tensor, segments: tf.Tensor, draw: tf.Tensor, rate: tf.Tensor
     ) -> MaskedBatch:

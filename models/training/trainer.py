@@ -1,4 +1,4 @@
-"""The compiled functions of masked-language-model training: step, update, and held-out loss.
+"""The compiled functions of masked-language-model training: a step, an update, an average.
 
 `model.fit` is not used: it fails on several workers, it waited seconds between steps on the
 machines where it was timed, and a plain step makes what happens in it readable. A batch is computed
@@ -21,11 +21,11 @@ from models.network.encoder import MaskedLanguageModel
 from models.text.masking import Alphabet, slots_per_row
 from models.text.rows import Batch, Rows
 from models.training.distribution import on_each, workers
+from models.training.judging import Judge, hide
 from models.training.objective import Objective
 from models.training.optimizer import AdamW
 from models.training.schedule import Plan
 
-_HELD_OUT = 1 << 30  # draws from here on are held-out masks, which no training step makes
 _AVERAGE_RAMP = 10.0  # an average over t steps forgets no slower than (1 + t) / (10 + t)
 
 
@@ -76,7 +76,7 @@ class Trainer:
         self._whole = self._compiled(self._train_whole, 3, xla)
         self._part = self._compiled(self._train_part, 1, xla)
         self._finish = self._on_all(self._update_from_sums)
-        self._held_out = self._compiled(self._judge, 1, False)
+        self._judged: Rows | None = None
         self._swap = self._on_all(self._exchange)
         self.reset()
 
@@ -106,23 +106,18 @@ class Trainer:
         self._finish(*scalars[1:])
         return _means(tf.add_n(found))
 
-    def held_out(self, rows: Rows) -> npt.NDArray[np.float64]:
-        """What the model makes of masks that are the same whenever it is asked.
-
-        Returns:
-            float64 (3,): sum of the losses (nats), hidden tokens, and those guessed right.
-        """
-        sums = np.zeros(3)
-        for number, start in enumerate(range(0, len(rows), self.plan.rows)):
-            batch = self._shared_out(rows.padded(start, self.plan.rows))
-            rate = np.float32(self.plan.mask_rate)
-            sums += self._held_out(batch, np.int32(_HELD_OUT + number), rate).numpy()
-        return sums
-
     def held_out_loss(self, rows: Rows) -> float:
-        """Mean loss (nats a token) of `held_out`; NaN where nothing is hidden."""
-        loss, count, _ = self.held_out(rows)
-        return float(loss / count) if count else float("nan")
+        """Mean loss (nats a token) at masks that are the same whenever it is called.
+
+        NaN where there is nothing to hide.
+        """
+        if not len(rows):
+            return float("nan")
+        if self._judged is not rows:
+            hidden = hide(rows, self.objective.alphabet, self.plan.seed)
+            self._judged, self._judge = rows, Judge(self.model, hidden, self.plan.rows)
+        losses, _ = self._judge()
+        return float(losses.mean()) if len(losses) else float("nan")
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -261,9 +256,6 @@ class Trainer:
         with tf.control_dependencies([*values, *averages]):
             on_each(_assign, [v.value for v in self.variables], averages)
             on_each(_assign, self._average, values)
-
-    def _judge(self, batch: Any, draw: tf.Tensor, mask_rate: tf.Tensor) -> tf.Tensor:
-        return self._summed(self.objective.judge(batch, draw, mask_rate))
 
 
 def _means(sums: tf.Tensor) -> tf.Tensor:

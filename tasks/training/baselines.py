@@ -84,7 +84,7 @@ def baselines(
         return Outcome(summary=why, skipped=why)
     alphabet, plan = Alphabet.of(tokenizer), _plan(config, pretrain, training.length, seed)
     held_out = held_out.sample(max(1, _MOST_JUDGED // training.length))
-    hidden = hide(held_out, plan, alphabet)
+    hidden = hide(held_out, alphabet, seed)
     judged = [_encoder(pretrained, hidden, plan.rows)]
     if config.lstm:
         model, tokens = _train_lstm(
@@ -125,9 +125,9 @@ def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> Judged:
 
 
 def _neural(name: str, model: Any, tokens: int, hidden: Hidden, batch: int) -> Judged:
-    from models.training.judging import judge
+    from models.training.judging import Judge
 
-    losses, right = judge(model, hidden, batch=batch)
+    losses, right = Judge(model, hidden, batch)()
     parameters = int(sum(np.prod(weight.shape) for weight in model.weights))
     return Judged(name, losses, right, parameters, tokens)
 
@@ -191,7 +191,7 @@ def _ngram(training: Rows, hidden: Hidden, plan: Plan, alphabet: Alphabet) -> Ju
     if back.any():
         first = None if seen.first is None else seen.first[back]
         part = replace(seen, tokens=seen.tokens[back], segments=seen.segments[back], first=first)
-        asked = hide(part, plan, alphabet)
+        asked = hide(part, alphabet, plan.seed)
         tuned = NgramModel(seen.tokens[~back], alphabet)
         tuned.fit(visible(asked.rows.tokens, *asked.which.T), asked.targets)
         model.weights = tuned.weights

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from tasks.configuration import Pretraining
 from tasks.errors import UserError
-from tasks.training.starting_point import resolve
+from tasks.training.starting_point import encoder_folder
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -102,7 +102,7 @@ def _model(
         vocabulary = max(tokenizer.get_vocab().values()) + 1
         shape = make_shape(config, vocabulary)
         return build(shape, seed, devices.dtype_policy(config.precision, shape.width))
-    folder = resolve(str(start))
+    folder = encoder_folder(start)
     try:
         width = hugging_face.describe(folder).config.width
         policy = devices.dtype_policy(config.precision, width)

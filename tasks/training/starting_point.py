@@ -47,6 +47,11 @@ def resolve(name_or_folder: str, revision: str | None = None) -> Path:
     )
 
 
+def encoder_folder(folder: Path) -> Path:
+    """The encoder's folder, of a bundle or of a model folder as it is."""
+    return folder / "encoder" if (folder / "encoder").is_dir() else folder
+
+
 def files_digest(folder: Path) -> str:
     """Digest of a model folder's JSON and safetensors files: names and contents, no paths."""
     digest = hashlib.sha256()

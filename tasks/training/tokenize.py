@@ -22,7 +22,7 @@ from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
-from tasks.training.starting_point import resolve
+from tasks.training.starting_point import encoder_folder
 from tasks.training.streams import Sample, SplitWriter, batches, training_sample
 from tasks.training.vocabulary import encode, learn, special_ids
 
@@ -95,7 +95,7 @@ def _vocabulary(sample: Sample, start: Path | None, config: Tokenization, out: P
         learnt = learn(sample.texts, config.vocabulary, lowercase=config.lowercase)
         (out / TOKENIZER).write_text(learnt.to_str(pretty=True))
         return learnt
-    path = resolve(str(start)) / TOKENIZER
+    path = encoder_folder(start) / TOKENIZER
     try:
         found = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare ones

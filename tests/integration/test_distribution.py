@@ -54,7 +54,7 @@ for step in range(50):
         batches.append(batch._replace(follows=follows))
     losses.append(trainer.step(batches, 2 * step, step, 5e-3, 0.3).numpy().tolist())
 with trainer.averaged():
-    judged = trainer.held_out(rows).tolist()
+    judged = trainer.held_out_loss(rows)
 weights = [float(np.abs(weight).sum()) for weight in model.get_weights()]
 print(json.dumps({
     "losses": losses, "judged": judged, "weights": weights, "agreed": trainer.agreed(3.0),

@@ -16,7 +16,7 @@ from models.network.lstm import LstmConfig, LstmMaskedModel, build_lstm
 from models.text.masking import Alphabet
 from models.text.ngram import NgramModel, Slots, visible
 from models.text.rows import Rows
-from models.training.judging import hide, judge
+from models.training.judging import Judge, hide
 from models.training.loop import train
 from models.training.schedule import Plan
 from models.training.trainer import Trainer
@@ -136,8 +136,7 @@ def test_the_loop_teaches_the_lstm_and_all_models_are_judged_as_the_loop_does(
     )
     told = progress.points[-1]["metrics"]["validation_loss"]
     assert told < math.log(25) - 1
-    hidden = hide(rows, PLAN, LETTERS)
-    losses, right = judge(model, hidden, batch=4)
+    losses, right = Judge(model, hide(rows, LETTERS, PLAN.seed), 4)()
     assert losses.mean() == pytest.approx(told, rel=1e-5)
     assert right.mean() > 1 / 25
 
@@ -166,7 +165,7 @@ def test_an_ngram_mixture_is_what_a_hand_computes() -> None:
 def test_the_probabilities_of_all_tokens_sum_to_one() -> None:
     training, asked = chained_rows(50), chained_rows(4, seed=1)
     model = NgramModel(training.tokens, LETTERS)
-    hidden = hide(asked, PLAN, LETTERS)
+    hidden = hide(asked, LETTERS, PLAN.seed)
     slots = visible(hidden.rows.tokens, *hidden.which.T)
     (shares,) = model._distributions(slots)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -179,7 +178,7 @@ def test_neighbours_beat_the_unigram_where_the_text_is_a_chain() -> None:
     model = NgramModel(training.tokens, LETTERS)
     found = []
     for rows in (tuning, asked):
-        hidden = hide(rows, PLAN, LETTERS)
+        hidden = hide(rows, LETTERS, PLAN.seed)
         slots = visible(hidden.rows.tokens, *hidden.which.T)
         if rows is tuning:
             equal = model.losses(slots, hidden.targets).mean()

@@ -62,7 +62,7 @@ def parabola(c: Configuration, scratch: Path, log: Log) -> float:
         ({"pretrain.adversarial": {"low": 0, "high": 1}}, "is no number; give choices"),
         ({"pretrain.batch_tokens": {"choices": [1000, 1024]}}, "must be a multiple of tokenize"),
         ({"tokenize.vocabulary": {"low": 300, "high": 900}}, "varies pretrain.*; all trials share"),
-        ({"pretrain.mask_rate": {"low": 0.1, "high": 0.5}}, "could not be compared"),
+        ({"pretrain.start": {"choices": ["scratch", "champion"]}}, "start from the same model"),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_searched_so_is_refused_by_name(space: dict, message: str) -> None:

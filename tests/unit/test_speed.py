@@ -10,7 +10,8 @@ from models.network.encoder import EncoderConfig, build
 from models.text.masking import slots_per_row
 from models.training import speed
 from models.training.adversary import perturbed_rows
-from models.training.trainer import Plan, Trainer
+from models.training.schedule import Plan
+from models.training.trainer import Trainer
 from tasks.records import Point
 from tasks.training.progress import Speed, Speedometer, duration, live, note
 
@@ -33,13 +34,13 @@ def _products(graph: Any) -> int:
 @pytest.mark.parametrize("share", [0.0, 0.25])
 def test_the_formula_counts_the_products_in_the_graph_of_the_step(share: float) -> None:
     plan = Plan(
-        steps=10, rows=ROWS, learning_rate=1e-3, warmup=0.1, decay=0.1, weight_decay=0.01,
+        presentations=10 * ROWS, rows=ROWS, learning_rate=1e-3, warmup=0.1, decay=0.1, weight_decay=0.01,
         mask_rate=RATE, adversarial_share=share, adversarial_epsilon=0.02, seed=0,
     )  # fmt: skip
     trainer = Trainer(build(SHAPE), plan, LENGTH)
     again = perturbed_rows(ROWS, share) if share else 0
     slots = slots_per_row(LENGTH, RATE)
-    counted = _products(trainer._step.get_concrete_function().graph)
+    counted = _products(trainer._whole.get_concrete_function().graph)
     assert counted == speed.flops_per_step(SHAPE, ROWS, LENGTH, slots, again)
     of_a_token = speed.flops_per_token(SHAPE, ROWS, LENGTH, slots, again)
     assert counted == pytest.approx(of_a_token * ROWS * LENGTH)
