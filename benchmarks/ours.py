@@ -18,7 +18,7 @@ from models.network.encoder import EncoderConfig
 from models.text import packing
 from models.text.masking import slots_per_row
 from models.text.rows import Rows
-from models.training import speed
+from models.training import devices, speed
 from models.training.loop import train as loop
 from models.training.schedule import Plan
 from models.training.trainer import Trainer
@@ -64,8 +64,9 @@ def train(
         "decay": 0.3, "weight_decay": 0.01, "mask_rate": corpora.MASK_RATE,
         "adversarial_share": 0.0, "adversarial_epsilon": 0.02, "seed": 0, **plan,
     })  # fmt: skip
+    devices.prepare()
     model = make(shape, chosen.seed, policy, kind)
-    trainer = Trainer(model, chosen, rows.length, xla=kind == "lstm")
+    trainer = Trainer(model, chosen, rows.length, lanes=devices.lanes())
     with tempfile.TemporaryDirectory() as aside:
         progress = loop(
             wrap(trainer), rows, rows.sample(batch), scratch=scratch or Path(aside),

@@ -170,7 +170,7 @@ class _Run:
         self.checkpoint_seconds = checkpoint_seconds
         self.report = report
         precision = trainer.model.dtype_policy.name
-        self.identity = {**asdict(self.plan), "precision": precision}
+        self.identity = {**asdict(self.plan), "precision": precision, "lanes": trainer.lanes}
         self.progress = self._restored(None)
         self._step_seconds = 0.0
 

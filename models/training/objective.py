@@ -33,12 +33,19 @@ class Objective:
         plan: Which losses, and how much they count.
         alphabet: Of the vocabulary.
         slots: Hidden tokens that a row has room for.
+        lanes: Shares of a batch that are computed side by side; see `devices`.
     """
 
     def __init__(
-        self, model: MaskedLanguageModel, plan: Plan, alphabet: Alphabet, slots: int
+        self,
+        model: MaskedLanguageModel,
+        plan: Plan,
+        alphabet: Alphabet,
+        slots: int,
+        lanes: int = 1,
     ) -> None:
         self.model = model
+        self.lanes = lanes
         self.plan = plan
         self.alphabet = alphabet
         self.slots = slots
@@ -65,6 +72,8 @@ class Objective:
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients of the total, and what they are sums of.
 
+        Each lane has every n-th row, and nothing in common with the others until the sums.
+
         Args:
             batch: The fields of a `Batch`, (B, L).
             draw: Decides the masks.
@@ -75,10 +84,20 @@ class Objective:
             adversarial and the next-sentence losses, and the sums of the weights that belong to
             them.
         """
+        found = []
+        for lane in range(self.lanes):
+            share = tuple(field[lane :: self.lanes] for field in batch)
+            found.append(self._of_lane(lane, share, batch[0].shape[0], draw, mask_rate))
+        gradients, sums = zip(*found, strict=True)
+        return [tf.add_n(parts) for parts in zip(*gradients, strict=True)], tf.add_n(sums)
+
+    def _of_lane(
+        self, lane: int, batch: Any, rows: int, draw: tf.Tensor, mask_rate: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         tokens, segments, positions, weights, follows = batch
         encoder = self.model.encoder
         variables = [v.value for v in self.variables]
-        masked = self.masked(tokens, segments, draw, mask_rate)
+        masked = self.masked(tokens, segments, draw, mask_rate, lane)
         weights = masked.weights * tf.gather(weights, masked.slots, batch_dims=1)
         count = tf.reduce_sum(weights)
         with tf.GradientTape() as tape:
@@ -92,22 +111,31 @@ class Objective:
         *gradients, slope = tape.gradient(total, [*variables, embeddings])
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         adversarial = perturbed = tf.constant(0.0)
-        if self.plan.adversarial_share:
+        again = len(range(lane, self._perturbed(rows), self.lanes))
+        if again:
             second, adversarial, perturbed = self._adversarial(
-                masked, (segments, positions, weights), embeddings, slope
+                masked, (segments, positions, weights), embeddings[:again], slope[:again]
             )
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
         return gradients, tf.stack([clean, adversarial, pairs, count, perturbed, paired])
 
     def masked(
-        self, tokens: tf.Tensor, segments: tf.Tensor, draw: tf.Tensor, rate: tf.Tensor
+        self,
+        tokens: tf.Tensor,
+        segments: tf.Tensor,
+        draw: tf.Tensor,
+        rate: tf.Tensor,
+        lane: int = 0,
     ) -> MaskedBatch:
-        """The masks of a micro-batch, or of this replica's share of it."""
+        """The masks of a lane's rows, the same ones however many lanes and replicas there are."""
         context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        # Replica r has rows r, r + replicas, ... of the batch, and its lane every n-th of these.
+        index = context.replica_id_in_sync_group + replicas * lane
         return mask(
             tokens, segments, alphabet=self.alphabet, rate=rate, slots=self.slots,
             seed=self.plan.seed, draw=draw, kind=self.plan.masking, span=self.plan.span,
-            share=(context.replica_id_in_sync_group, context.num_replicas_in_sync),
+            share=(index, replicas * self.lanes),
         )  # fmt: skip
 
     def losses(self, hidden: tf.Tensor, masked: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor]:
@@ -126,10 +154,10 @@ class Objective:
         self, masked: MaskedBatch, others: tuple[Any, Any, Any], embeddings: Any, slope: Any
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Gradients, loss and weight of the first rows, moved against the model."""
-        n = perturbed_rows(masked.tokens.shape[0], self.plan.adversarial_share)
+        n = embeddings.shape[0]
         part = MaskedBatch(*(field[:n] for field in masked))
         segments, positions, weights = (field[:n] for field in others)
-        away = fast_gradient(embeddings[:n], slope[:n], self.plan.adversarial_epsilon)
+        away = fast_gradient(embeddings, slope, self.plan.adversarial_epsilon)
         encoder = self.model.encoder
         with tf.GradientTape() as tape:
             moved = encoder.embed(part.tokens)
@@ -140,6 +168,10 @@ class Objective:
         gradients = tape.gradient(total, variables, unconnected_gradients="zero")
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         return dense, total, tf.reduce_sum(weights)
+
+    def _perturbed(self, rows: int) -> int:
+        share = self.plan.adversarial_share
+        return perturbed_rows(rows, share) if share else 0
 
     def _next_sentence(self, hidden: tf.Tensor, follows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Sum of the pairs' losses (nats) and number of pairs (Devlin et al. 2019)."""

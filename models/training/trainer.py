@@ -3,11 +3,12 @@
 `model.fit` is not used: it fails on several workers, it waited seconds between steps on the
 machines where it was timed, and a plain step makes what happens in it readable. A batch is computed
 in micro-batches whose gradients are added up, and each micro-batch on all devices of the strategy
-that is in force when the trainer is made. Where XLA pays is said in `devices`.
+that is in force when the trainer is made.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +38,8 @@ class Trainer:
         plan: How to train it.
         length: Positions of a packed row.
         alphabet: Of the vocabulary; by default its first five tokens are special.
-        xla: Whether XLA compiles the training step.
+        lanes: Shares of a batch that are computed side by side; fewer where its rows cannot be
+            shared out evenly.
 
     Raises:
         ValueError: The rows of a micro-batch cannot be shared out evenly among the devices.
@@ -50,7 +52,7 @@ class Trainer:
         length: int,
         alphabet: Alphabet | None = None,
         *,
-        xla: bool = False,
+        lanes: int = 1,
     ) -> None:
         self.model = model
         self.plan = plan
@@ -63,7 +65,8 @@ class Trainer:
             )
         alphabet = alphabet or Alphabet.plain(model.config.vocabulary)
         slots = slots_per_row(length, plan.highest_mask_rate)
-        self.objective = Objective(model, plan, alphabet, slots)
+        lanes = math.gcd(lanes, plan.rows // self.replicas)
+        self.objective = Objective(model, plan, alphabet, slots, lanes)
         self.variables = self.objective.variables
         self.optimizer = AdamW(
             self.variables, weight_decay=plan.weight_decay, clip=plan.clip,
@@ -73,12 +76,17 @@ class Trainer:
         self._average = _zeros(copies, "average") if plan.average else []
         self._sums = _zeros([*copies, tf.constant(0.0)], "sum") if plan.accumulate > 1 else []
         self._initial = [variable.numpy() for variable in self.variables]
-        self._whole = self._compiled(self._train_whole, 3, xla)
-        self._part = self._compiled(self._train_part, 1, xla)
+        self._whole = self._compiled(self._train_whole, 3)
+        self._part = self._compiled(self._train_part, 1)
         self._finish = self._on_all(self._update_from_sums)
         self._judged: Rows | None = None
         self._swap = self._on_all(self._exchange)
         self.reset()
+
+    @property
+    def lanes(self) -> int:
+        """Shares of a batch that are computed side by side."""
+        return self.objective.lanes
 
     def step(
         self, micro_batches: Sequence[Batch], draw: int, step: int, rate: float, mask_rate: float
@@ -171,7 +179,7 @@ class Trainer:
         named |= {f"optimizer/{n}": v for n, v in enumerate(self.optimizer.state)}
         return named | {f"average/{n}": v for n, v in enumerate(self._average)}
 
-    def _compiled(self, function: Any, scalars: int, xla: bool) -> Any:
+    def _compiled(self, function: Any, scalars: int) -> Any:
         """A function of a batch, its draw and some of (mask rate, rate, step), compiled."""
         on_all = self._everywhere(function)
         if self.replicas > 1:
@@ -180,7 +188,7 @@ class Trainer:
         weight = tf.TensorSpec((self.plan.rows, self.length), tf.float32)
         number, share = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)
         signature = [(row, row, row, weight, row), number, *[share, share, number][:scalars]]
-        return tf.function(on_all, signature, jit_compile=xla or None, autograph=False)
+        return tf.function(on_all, signature, autograph=False)
 
     def _on_all(self, function: Any) -> Any:
         return tf.function(self._everywhere(function), autograph=False)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_JUDGED = 65_536  # positions of held-out rows
 _MOST_COUNTED = 20_000_000  # positions of training rows read by the n-gram model
-_XLA_FROM_STEPS = 100  # compiling takes as long as this many steps gain
 _HELD_BACK = 10  # one training row in so many tunes the n-gram model's weights
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -144,6 +143,7 @@ def _train_lstm(
 ) -> tuple[LstmMaskedModel, int]:
     """The trained LSTM and how many positions it was shown."""
     from models.network.lstm import LstmConfig, build_lstm
+    from models.training import devices
     from models.training.loop import Diverged, Now, train
     from models.training.trainer import Trainer
 
@@ -153,10 +153,9 @@ def _train_lstm(
     def report(now: Now) -> None:
         log.progress(now.share, 1.0, f"LSTM loss {now.loss:.2f}")
 
-    xla = plan.steps() >= _XLA_FROM_STEPS
     try:
         progress = train(
-            Trainer(model, plan, training.length, alphabet, xla=xla),
+            Trainer(model, plan, training.length, alphabet, lanes=devices.lanes()),
             training,
             training.sample(0),  # judged at the end, beside the others
             scratch=scratch,

@@ -61,10 +61,7 @@ def make_trainer(
         )
     with strategy.scope():
         model = _model(config, tokenizer, start, seed)
-        alone = strategy.num_replicas_in_sync == 1
-        policy = model.dtype_policy.name
-        xla = alone and devices.use_xla(policy, model.config.width, plan.steps())
-        return Trainer(model, plan, length, Alphabet.of(tokenizer), xla=xla)
+        return Trainer(model, plan, length, Alphabet.of(tokenizer), lanes=devices.lanes())
 
 
 def make_plan(config: Pretraining, length: int, seed: int) -> Plan:

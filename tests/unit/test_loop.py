@@ -82,7 +82,7 @@ def test_a_resumed_run_ends_with_the_same_bits(changes, whole, tmp_path):
 class Scripted:
     """In the place of a trainer, where only the loop is looked at: losses go by the micro-batch."""
 
-    length = 16
+    length, lanes = 16, 1
     model = SimpleNamespace(dtype_policy=SimpleNamespace(name="float32"))
 
     def __init__(self, losses, **changes):
