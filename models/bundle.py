@@ -29,6 +29,7 @@ from models.text.reader import MASK, Reader
 from models.training import devices
 
 ENCODER, CLASSIFIER = "encoder", "classifier"
+Chosen = tuple[NDArray[np.int64], int]  # row numbers, and the length to pad them to
 
 
 class TextModel:
@@ -86,10 +87,15 @@ class TextModel:
         """
         if self._classify is None:
             raise ValueError("this model has no classes: it was trained on text without labels")
-        rows = self.reader.encode(texts)
+        rows, compiled = self.reader.encode(texts), self._classify
         scores = np.zeros((len(rows), len(self.classes)), np.float64)
-        for chosen, length in batches([len(row) for row in rows], self.reader.max_tokens):
-            scores[chosen] = self._classify(*pad([rows[i] for i in chosen], length)).numpy()
+
+        def classify(batch: Chosen) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            chosen, length = batch
+            return chosen, compiled(*pad([rows[i] for i in chosen], length)).numpy()
+
+        for chosen, found in devices.side_by_side(classify, self._batches(rows)):
+            scores[chosen] = found
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
@@ -152,21 +158,37 @@ class TextModel:
             number guessed right.
         """
         found = np.zeros((len(rows), 3))
-        for chosen, length in batches([len(row) for row in rows], self.reader.max_tokens):
-            tokens, segments, positions = pad([rows[i] for i in chosen], length)
-            covered = np.zeros(tokens.shape, bool)
-            for place, i in enumerate(chosen):
-                covered[place, : len(hidden[i])] = hidden[i]
-            which = np.argwhere(covered).astype(np.int32)
-            if not len(which):
-                continue
-            truth = tokens[covered]
-            tokens = np.where(covered, np.int32(self.reader.mask), tokens)
-            loss, right = self._losses(tokens, segments, positions, which, truth)
-            for column, values in enumerate((loss.numpy(), np.ones(len(which)), right.numpy())):
-                sums = np.bincount(which[:, 0], weights=values, minlength=len(chosen))
-                found[chosen, column] = sums
+
+        def ask(batch: Chosen) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            chosen, length = batch
+            return chosen, self._hidden_sums(
+                [rows[i] for i in chosen], [hidden[i] for i in chosen], length
+            )
+
+        for chosen, sums in devices.side_by_side(ask, self._batches(rows)):
+            found[chosen] = sums
         return found
+
+    def _hidden_sums(
+        self, rows: Sequence[Sequence[int]], hidden: Sequence[NDArray[np.bool_]], length: int
+    ) -> NDArray[np.float64]:
+        """As `masked_loss`, of one batch padded to a length."""
+        tokens, segments, positions = pad(rows, length)
+        covered = np.zeros(tokens.shape, bool)
+        for place, flags in enumerate(hidden):
+            covered[place, : len(flags)] = flags
+        which = np.argwhere(covered).astype(np.int32)
+        if not len(which):
+            return np.zeros((len(rows), 3))
+        truth = tokens[covered]
+        tokens = np.where(covered, np.int32(self.reader.mask), tokens)
+        loss, right = self._losses(tokens, segments, positions, which, truth)
+        columns = (loss.numpy(), np.ones(len(which)), right.numpy())
+        sums = [np.bincount(which[:, 0], weights=v, minlength=len(rows)) for v in columns]
+        return np.stack(sums, axis=1)
+
+    def _batches(self, rows: Sequence[Sequence[int]]) -> Iterator[Chosen]:
+        return batches([len(row) for row in rows], self.reader.max_tokens)
 
     def _mask_log_probabilities(
         self, jobs: Sequence[tuple[list[int], list[int], int]]
@@ -177,12 +199,16 @@ class TextModel:
             row, start = self.reader.with_masks(before, after, size)
             rows.append(row)
             starts.append(start)
-        for chosen, length in batches([len(row) for row in rows], self.reader.max_tokens):
+
+        def ask(batch: Chosen) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            chosen, length = batch
             which = [
                 (place, starts[i] + k) for place, i in enumerate(chosen) for k in range(jobs[i][2])
             ]
             packed = pad([rows[i] for i in chosen], length)
-            found = self._log_probabilities(*packed, np.array(which, np.int32)).numpy()
+            return chosen, self._log_probabilities(*packed, np.array(which, np.int32)).numpy()
+
+        for chosen, found in devices.side_by_side(ask, self._batches(rows)):
             end = 0
             for i in chosen:
                 end += jobs[i][2]

@@ -108,6 +108,15 @@ def attention_bias(segments: Any, positions: Any, window: int | None) -> Any:
     return ops.where(seen, 0.0, _FAR)[:, None]
 
 
+def parted(dense: keras.layers.Dense, x: Any, parts: int) -> list[Any]:
+    """What a linear layer without bias makes of x (B, L, D), in so many equal parts.
+
+    Its matrix is split, not its output: that is as large as the batch, here and in the gradient.
+    """
+    kernel = ops.cast(dense.kernel, dense.compute_dtype)
+    return [ops.matmul(x, part) for part in ops.split(kernel, parts, axis=-1)]
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Attention(Shaped, keras.layers.Layer):  # type: ignore[misc]
     """Multi-head self-attention with rotary positions and an additive bias."""
@@ -139,10 +148,8 @@ class Attention(Shaped, keras.layers.Layer):  # type: ignore[misc]
         """Mix (B, L, D) along L as the bias (B, 1, L, L) allows."""
         length, heads = ops.shape(x)[1], self.config.heads
         channels = self.config.width // heads
-        # Split and then reshaped: the gradient of a slice would fill and add arrays of zeros.
         q, k, v = (
-            ops.reshape(part, (-1, length, heads, channels))
-            for part in ops.split(self.qkv(x), 3, axis=-1)
+            ops.reshape(part, (-1, length, heads, channels)) for part in parted(self.qkv, x, 3)
         )
         q = ops.transpose(rotate(q, cosine, sine) * channels**-0.5, (0, 2, 1, 3))
         k = ops.transpose(rotate(k, cosine, sine), (0, 2, 3, 1))
@@ -180,7 +187,7 @@ class GeGLU(Shaped, keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         """Transform (B, L, D) position by position."""
-        value, gate = ops.split(self.inner(x), 2, axis=-1)
+        value, gate = parted(self.inner, x, 2)
         return self.out(ops.gelu(value, approximate=False) * gate)
 
 

@@ -40,7 +40,7 @@ def pad(rows: Sequence[Sequence[int]], length: int) -> Packed:
 
 
 def batches(
-    lengths: Sequence[int], longest: int, positions_at_once: int = 8192
+    lengths: Sequence[int], longest: int, positions_at_once: int = 4096
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Row numbers to compute together, shortest first, with the length to pad them to.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.network.heads import Head
 from models.text.batching import batches, pad
+from models.training.devices import lanes, side_by_side
 from models.training.examples import IGNORED, Batch, LabelledRows, class_weights, plan
 from models.training.layerwise import trained
 from models.training.optimizer import AdamW
@@ -186,6 +187,21 @@ def _training_step(
     values = [variable.value for variable in variables]
     by_class = tf.constant(heavy)
 
+    def of_lane(
+        tokens: tf.Tensor,
+        segments: tf.Tensor,
+        positions: tf.Tensor,
+        truth: tf.Tensor,
+        heavy: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        # watching only what is trained keeps a frozen encoder out of the backward pass
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            scores = head(tokens, segments, positions, training=True)  # (B, C) or (B, L, C)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, scores)
+            total = tf.reduce_sum(losses * heavy)
+        return total, [tf.convert_to_tensor(g) for g in tape.gradient(total, values)]
+
     def step(
         tokens: tf.Tensor,
         segments: tf.Tensor,
@@ -199,16 +215,17 @@ def _training_step(
         truth = tf.where(known, truth, 0)
         counts = tf.cast(known, tf.float32)
         heavy = counts * tf.gather(by_class, truth) * (weights[:, None] if of_tokens else weights)
-        # watching only what is trained keeps a frozen encoder out of the backward pass
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            scores = head(tokens, segments, positions, training=True)  # (B, C) or (B, L, C)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, scores)
-            # over the labels, not over their weights: a heavy row is to pull harder in any company
-            loss = tf.math.divide_no_nan(tf.reduce_sum(losses * heavy), tf.reduce_sum(counts))
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, values)]
-        optimizer.apply(gradients, rate, number)
-        return loss
+        losses, gradients = [], []
+        for lane in range(lanes()):
+            own = [x[lane :: lanes()] for x in (tokens, segments, positions, truth, heavy)]
+            total, slopes = of_lane(*own)
+            losses.append(total)
+            gradients.append(slopes)
+        # over the labels, not over their weights: a heavy row is to pull harder in any company
+        share = tf.math.divide_no_nan(1.0, tf.reduce_sum(counts))
+        sums = [tf.add_n(slopes) for slopes in zip(*gradients, strict=True)]
+        optimizer.apply(sums, rate, number, share)
+        return tf.add_n(losses) * share
 
     return tf.function(step, input_signature=signature, autograph=False)
 
@@ -222,9 +239,13 @@ def _scoring(head: Head) -> Any:
 
 def _predict(judge: Any, rows: Sequence[Sequence[int]], longest: int) -> list[NDArray[np.float32]]:
     found: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(rows)
-    for chosen, length in batches([len(row) for row in rows], longest):
-        scores = judge(*pad([rows[i] for i in chosen], length)).numpy()
-        for i, row in zip(chosen.tolist(), scores, strict=True):
+
+    def score(batch: Batch) -> tuple[list[int], NDArray[np.float32]]:
+        chosen, length = batch
+        return chosen.tolist(), judge(*pad([rows[i] for i in chosen], length)).numpy()
+
+    for chosen, scores in side_by_side(score, batches([len(row) for row in rows], longest)):
+        for i, row in zip(chosen, scores, strict=True):
             found[i] = row[: len(rows[i])] if row.ndim == 2 else row
     return found
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 from models import inference
 from models.text.masking import Alphabet, mask, slots_per_row
 from models.text.rows import Rows
+from models.training.devices import side_by_side
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -84,11 +85,15 @@ class Judge:
         """Loss (nats) at each hidden token, and whether the likeliest token is the true one, (M)."""
         hidden, size = self.hidden, self._batch
         losses, right = np.zeros(len(hidden.targets)), np.zeros(len(hidden.targets), bool)
-        for start in range(0, len(hidden.rows), size):
-            low, high = np.searchsorted(hidden.which[:, 0], (start, start + size))
+
+        def ask(start: int) -> tuple[int, int, Any, Any]:
+            low, high = np.searchsorted(hidden.which[:, 0], (start, start + size)).tolist()
             which = (hidden.which[low:high] - (start, 0)).astype(np.int32)
             shown = hidden.rows.padded(start, size)
             truth = hidden.targets[low:high].astype(np.int32)
             loss, hit = self._ask(shown.tokens, shown.segments, shown.positions, which, truth)
-            losses[low:high], right[low:high] = loss.numpy(), hit.numpy() > 0
+            return low, high, loss.numpy(), hit.numpy() > 0
+
+        for low, high, loss, hit in side_by_side(ask, range(0, len(hidden.rows), size)):
+            losses[low:high], right[low:high] = loss, hit
         return losses, right

@@ -56,21 +56,28 @@ class AdamW:
         """The moments, in a fixed order."""
         return [*self._first, *self._second]
 
-    def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor],
+        rate: tf.Tensor,
+        step: tf.Tensor,
+        share: tf.Tensor | float = 1.0,
+    ) -> tf.Tensor:
         """Update all variables, on every replica alike.
 
         Args:
             gradients: Dense, float32, in the variables' order; equal on all replicas.
             rate: float32 scalar.
             step: int32 scalar, counted from 0, for the moments' bias correction.
+            share: What the gradients are multiplied with first.
 
         Returns:
             The gradient's global norm before it was clipped, a float32 scalar.
         """
-        norm = tf.linalg.global_norm(list(gradients))
+        norm = tf.linalg.global_norm(list(gradients)) * share
         if self.clip:
-            scale = tf.minimum(1.0, self.clip / tf.maximum(norm, 1e-12))
-            gradients = [gradient * scale for gradient in gradients]
+            share *= tf.minimum(1.0, self.clip / tf.maximum(norm, 1e-12))
+        gradients = [gradient * share for gradient in gradients]
         time = tf.cast(step, tf.float32) + 1.0
         each = len(self._variables)
         on_each(

@@ -20,9 +20,11 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from models.training.devices import lanes, side_by_side
+
 _STEP = 3  # forward, and backward twice
 _SIZES = (512, 1024, 2048, 4096, 8192)
-_MOST_SHARE = 5  # a product may take a fifth of the measurement
+_MOST_SHARE = 4  # a product may take a quarter of the measurement
 _FEW = 0.01  # seconds; shorter products are timed several in a row, or the launch is timed too
 _ROW = 8  # so many
 
@@ -124,10 +126,10 @@ def lstm_flops_per_step(
     return _STEP * (rows + perturbed_rows) * (config.layers * layer + head)
 
 
-def matmul_peak(policy: str = "float32", seconds: float = 0.5) -> float:
-    """FLOP/s of the best of repeated square products on the device that eager operations go to.
+def matmul_peak(policy: str = "float32", seconds: float = 0.8) -> float:
+    """FLOP/s of the best of repeated square products, one in each of the machine's lanes at once.
 
-    The size is the largest of 512 to 8192 whose product takes at most a fifth of `seconds`: 2048
+    The size is the largest of 512 to 8192 whose product takes at most a quarter of `seconds`: 2048
     on two CPU cores, 8192 on a large GPU. It is a measured peak, so it includes what the machine
     is doing besides; measure before training, never during it. TensorFlow uses TensorFloat-32 for
     float32 on GPUs that have it, here as in the model. Of one device: a run on several has as
@@ -154,7 +156,7 @@ def matmul_peak(policy: str = "float32", seconds: float = 0.5) -> float:
     best, end = once, time.perf_counter() + seconds
     while time.perf_counter() < end:
         best = min(best, _timed(factors, repeats))
-    return float(2 * size**3 / best)
+    return lanes() * 2 * size**3 / best
 
 
 def _factors(size: int, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
@@ -165,10 +167,14 @@ def _factors(size: int, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _timed(factors: tuple[tf.Tensor, tf.Tensor], repeats: int) -> float:
-    """Seconds for one product, timed until its result has come back from the device."""
-    product, factor = factors
+    """Seconds for one product in each lane, timed until they have come back from the device."""
+
+    def product(_: int) -> None:
+        found, factor = factors
+        for _ in range(repeats):
+            found = tf.matmul(found, factor)
+        _ = found[0, 0].numpy()
+
     started = time.perf_counter()
-    for _ in range(repeats):
-        product = tf.matmul(product, factor)
-    _ = product[0, 0].numpy()
+    list(side_by_side(product, range(lanes())))
     return (time.perf_counter() - started) / repeats

@@ -247,7 +247,7 @@ class Trainer:
         self, gradients: list[tf.Tensor], count: tf.Tensor, rate: tf.Tensor, step: tf.Tensor
     ) -> None:
         share = tf.math.divide_no_nan(1.0, count)
-        self.optimizer.apply([gradient * share for gradient in gradients], rate, step)
+        self.optimizer.apply(gradients, rate, step, share)
         if self._average:
             time = tf.cast(step, tf.float32)
             kept = tf.minimum(self.plan.average, (1.0 + time) / (_AVERAGE_RAMP + time))

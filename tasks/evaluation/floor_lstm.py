@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -109,11 +109,6 @@ def _train(
 
 
 def _scores(model: LstmClassifier, rows: list[list[int]], longest: int) -> NDArray[np.float64]:
-    from models.inference import classifying
-    from models.text.batching import batches, pad
+    from models.training.finetuner import predict
 
-    classify: Any = classifying(model)
-    scores = np.zeros((len(rows), model.classes))
-    for chosen, length in batches([len(row) for row in rows], longest):
-        scores[chosen] = classify(*pad([rows[i] for i in chosen], length)).numpy()
-    return scores
+    return np.asarray(predict(model, rows, longest), np.float64).reshape(-1, model.classes)
