@@ -68,7 +68,7 @@ def follow(scratches: Path) -> int:
         UserError: This process is not one of several workers, or the first one left no job.
     """
     from models.text.rows import Rows, open_order
-    from models.training import distribution
+    from models.training import devices, distribution
     from models.training.loop import train
 
     try:
@@ -80,6 +80,7 @@ def follow(scratches: Path) -> int:
             "TF_CONFIG makes this process the first worker or the only one, which has nobody to follow",
             "Run `plumbline nightly` here, and `plumbline follow` where the task's index is 1 or more.",
         )
+    devices.prepare()
     strategy = distribution.strategy()  # returns when all workers have come this far
     path = _newest(scratches)
     job = _read(path)

@@ -47,11 +47,11 @@ def make_trainer(
     from models.training import devices, distribution
     from models.training.trainer import Trainer
 
+    devices.prepare()  # before anything that makes TensorFlow choose its threads
     try:
         strategy = strategy or distribution.strategy()
     except ValueError as error:
         raise UserError(str(error), "Unset TF_CONFIG to train on this machine alone.") from error
-    devices.prepare()
     plan = make_plan(config, length, seed)
     if plan.rows % strategy.num_replicas_in_sync:
         raise UserError(

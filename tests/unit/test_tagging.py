@@ -218,7 +218,7 @@ def test_the_stage_learns_a_rule_and_reports_it(tmp_path: Path) -> None:
         (tmp_path / f"{name}.conll").write_text(_sentences(count, seed=count))
     config = Tagging(
         **{name: str(tmp_path / f"{name}.conll") for name in ("train", "validation", "test")},
-        epochs=12, batch=8, learning_rate=1e-2, max_tokens=16, bootstrap=100,
+        epochs=20, batch=8, learning_rate=1e-2, max_tokens=16, bootstrap=100,
     )  # fmt: skip
     outcomes = []
     for name in ("one", "two"):
