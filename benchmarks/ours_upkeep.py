@@ -124,7 +124,7 @@ def scale(answers: TextIO, *, tokens: list[int], length: int) -> dict[str, Any]:
         rows = ours.packed(documents, length)
         packing = (time.process_time() - used) / len(documents.tokens)
         with tempfile.TemporaryDirectory() as folder:
-            for name in ("tokens", "segments", "positions"):
+            for name in ("tokens", "segments"):
                 np.save(Path(folder, f"packed_train_{name}.npy"), getattr(rows, name))
             mapped = Rows.open(Path(folder), "train")
             reading = _reading(mapped, 32, 300)

@@ -16,7 +16,7 @@ from tasks.records import Outcome
 from tasks.stage import stage
 from tasks.training.mixing import Part, parts
 from tasks.training.tokenize import SPLITS, TOKENIZER
-from tasks.training.vocabulary import special_ids
+from tasks.training.vocabulary import special_tokens
 from tasks.training.weighting import document_weights
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from models.text.growing import GrowingArray
     from models.text.packing import PackedRows
+    from models.text.special_tokens import SpecialTokens
 
 _SENTENCE_ENDS = (".", "!", "?", "。", "！", "？")
 
@@ -58,10 +59,10 @@ def pack(
     Raises:
         UserError: The mixture names a source that there is not, or nothing has a share.
     """
-    specials = special_ids(tokenizer := Tokenizer.from_file(str(tokenized / TOKENIZER)))
+    specials = special_tokens(tokenizer := Tokenizer.from_file(str(tokenized / TOKENIZER)))
     found = [tokenizer.token_to_id(mark) for mark in _SENTENCE_ENDS]
     ends = tuple(number for number in found if number is not None)
-    stats: dict[str, Any] = {"padding": specials["[PAD]"]}
+    stats: dict[str, Any] = {"padding": specials.pad}
     for number, split in enumerate(SPLITS):
         log.progress(number, len(SPLITS), split)
         weights = document_weights(tokenized, corrected) if split == "train" else None
@@ -90,7 +91,7 @@ class _Split:
     out: Path
     split: str
     config: Tokenization
-    specials: dict[str, int]
+    specials: SpecialTokens
     ends: tuple[int, ...]
     seed: tuple[int, ...]
     weights: NDArray[np.float32] | None
@@ -149,8 +150,8 @@ class _Split:
                 seed = (*self.seed, int(which[0]))
                 pieces = pair(pieces, tokens, room=length - 3, seed=seed, ends=self.ends)
             yield packing.lay_out(
-                pieces, tokens, length=length, begin=self.specials["[CLS]"],
-                end=self.specials["[SEP]"], padding=self.specials["[PAD]"],
+                pieces, tokens, length=length, begin=self.specials.begin,
+                end=self.specials.end, padding=self.specials.pad,
             )  # fmt: skip
 
     def _write(self, files: dict[str, GrowingArray], rows: PackedRows, packed: int) -> None:

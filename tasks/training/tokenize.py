@@ -24,7 +24,7 @@ from tasks.records import Outcome
 from tasks.stage import stage
 from tasks.training.starting_point import encoder_folder
 from tasks.training.streams import Sample, SplitWriter, batches, training_sample
-from tasks.training.vocabulary import encode, learn, special_ids
+from tasks.training.vocabulary import encode, learn, special_tokens
 
 SPLITS = ("train", "validation", "test")
 CORPUS, REPLAYED, TOKENIZER = "corpus.parquet", "replay.parquet", "tokenizer.json"
@@ -71,7 +71,7 @@ def tokenize(
     del sample  # the corpus is read again, and this may be the larger part of memory
     entries = tokenizer.get_vocab_size()
     dtype = np.uint16 if entries < _SMALL else np.int32
-    unknown = special_ids(tokenizer)["[UNK]"]
+    unknown = special_tokens(tokenizer).unknown
     with ExitStack() as stack:
         writers = {s: stack.enter_context(SplitWriter(out, s, dtype, unknown)) for s in SPLITS}
         _encode(tokenizer, path, writers, log)

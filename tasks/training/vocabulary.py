@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 from tokenizers import (
@@ -18,6 +19,9 @@ from tokenizers import (
 )
 
 from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from models.text.special_tokens import SpecialTokens
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
 PREFIX = "##"  # before a piece that continues a word
@@ -63,20 +67,20 @@ def learn(texts: pl.Series, size: int, *, lowercase: bool) -> Tokenizer:
     return final
 
 
-def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
-    """The ids of the special tokens by name.
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """The ids of a tokenizer's special tokens by what they are for.
 
     Raises:
         UserError: The tokenizer lacks one.
     """
-    found = {name: tokenizer.token_to_id(name) for name in SPECIALS}
-    missing = [name for name, number in found.items() if number is None]
-    if missing:
+    from models.text.special_tokens import SpecialTokens
+
+    try:
+        return SpecialTokens.of(tokenizer)
+    except ValueError as error:
         raise UserError(
-            f"the tokenizer lacks {', '.join(missing)}",
-            "Start from a masked language model with BERT's special tokens.",
-        )
-    return found
+            str(error), "Start from a masked language model that has them, or from scratch."
+        ) from error
 
 
 def _with_rules(tokenizer: Tokenizer, *, lowercase: bool) -> Tokenizer:
