@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--tokens", type=int, default=6_000_000, help="of the run")
-    parser.add_argument("--quick", action="store_true", help="two kills of a short run")
+    parser.add_argument("--quick", action="store_true", help="three kills of a short run")
     parser.add_argument("--child", nargs=2, metavar=("FOLDER", "NAME"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
@@ -64,9 +64,9 @@ def main() -> None:
     table(["kill", "after (s)", "newest checkpoint (step)"], rows, title="Kills")
     print(f"flipped bit: {refused or 'there were not two checkpoints to try it on'}")
     print(f"files that differ in the end: {', '.join(differing) or 'none'}")
-    good = not differing and (refused or {}).get("used") == (refused or {}).get("before")
+    good = not differing and refused is not None and refused["used"] == refused["before"]
     print("\n" + json.dumps({
-        "kills": asked.kills, "identical": not differing, "damaged_refused": bool(refused) and good,
+        "kills": asked.kills, "identical": not differing, "damaged_refused": good,
         "quick": asked.quick,
     }))  # fmt: skip
     sys.exit(not good)

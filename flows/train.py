@@ -39,8 +39,7 @@ def train(
     c = configuration
     with runs.subflow("train", configuration, night) as night:
         prepared = prepared or prepare(configuration, night)
-        size = f"{c.pretrain.layers} layers x {c.pretrain.width}"
-        heading("train", f"{size}, {c.pretrain.tokens:,} tokens")
+        heading("train", _what(c))
         trained = material(c, prepared)
         packed, tokenized = trained["pack"], trained["tokenize"]
         pretrained = pretrain(
@@ -60,6 +59,18 @@ def train(
             content = content_digest(c.pairs)
             trained["pairs"] = pairs(pretrained, config=c.pairs, seed=c.seed, content=content)
     return trained
+
+
+def _what(c: Configuration) -> str:
+    """What is trained, and for how long, in a few words."""
+    p = c.pretrain
+    if p.start != "scratch":
+        shape = f"from {p.start}"
+    elif p.preset != "custom":
+        shape = f"preset {p.preset}"
+    else:
+        shape = f"{p.layers} layers x {p.width}"
+    return shape + (f", {p.minutes:g} minutes" if p.minutes else f", {p.tokens:,} tokens")
 
 
 def material(c: Configuration, prepared: dict[str, Record]) -> dict[str, Record]:

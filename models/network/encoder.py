@@ -4,8 +4,8 @@ Pre-norm blocks, rotary positions, GeGLU, no biases in the linear layers, and al
 global attention (Warner et al. 2024, https://arxiv.org/abs/2412.13663). Written for packed rows:
 `segments` says which document a position belongs to, and nothing crosses from one to another.
 
-This file owns the models. Their parts are in `layers`, masks are drawn in `masking`, training is
-in `trainer`, files are in `weights`. Dropout is left out, as in ModernBERT's pretraining.
+This file owns the models. Their parts are in `layers`, their files in `hugging_face`. Dropout is
+left out, as in ModernBERT's pretraining.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The parts of the LSTM baseline: its shape, its recurrence, and one bidirectional layer.
 
-The loop over positions is TensorFlow's own. `keras.ops.scan` took 1.3 to 1.8 times as long on a
-CPU and cannot be compiled by XLA, which makes a step here another 1.4 to 1.6 times faster;
-Keras's LSTM layer cannot reset its state in the middle of a row.
+The loop over positions is TensorFlow's own: `keras.ops.scan` took 1.3 to 1.8 times as long on a
+CPU, and Keras's LSTM layer cannot reset its state in the middle of a row.
 """
 
 from __future__ import annotations

@@ -32,12 +32,12 @@ def prepare() -> None:
     """Let TensorFlow use this machine as this project does; best before its first operation.
 
     Of a GPU it takes memory as it needs it, not all at once. A process that has computed already
-    keeps its threads: it computes the same, only slower.
+    keeps its threads and its way with memory: it computes the same, only slower.
     """
-    for gpu in tf.config.list_physical_devices("GPU"):
-        if not tf.config.experimental.get_memory_growth(gpu):
-            tf.config.experimental.set_memory_growth(gpu, True)
     try:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            if not tf.config.experimental.get_memory_growth(gpu):
+                tf.config.experimental.set_memory_growth(gpu, True)
         tf.config.threading.set_intra_op_parallelism_threads(max(1, _cores() // lanes()))
         tf.config.threading.set_inter_op_parallelism_threads(max(2, lanes()))
     except RuntimeError:  # already in use

@@ -14,7 +14,7 @@ _AHEAD = 2
 
 
 class PresentationOrder(Protocol):
-    """Which rows are presented when; see `models.text.rows.Order`."""
+    """Which rows are presented when; see `models.text.order.Order`."""
 
     def at(self, first: int, count: int) -> npt.NDArray[np.int64]:
         """Row numbers of presentations `first` to `first + count - 1`."""

@@ -148,6 +148,7 @@ def _told(
     budgets, along = np.linspace(1.0, 2.0, _DRAWN), np.linspace(curves.x[0], 1.0, _DRAWN)
     middle = _scaled(curves, best, budgets, loss)[0]
     low, high = _interval(curves, best, residuals, budgets, loss, level, seed)
+    low = np.maximum(low, 0.0)  # no loss is below that
     return Forecast(
         tokens=tokens, loss=loss, twice=float(middle[-1]), low=float(low[-1]), high=float(high[-1]),
         level=level, floor=float(best[0][0]), exponent=float(best[2][0]), points=len(residuals),

@@ -173,6 +173,7 @@ class _Run:
         self.identity = {**asdict(self.plan), "precision": precision, "lanes": trainer.lanes}
         self.progress = self._restored(None)
         self._step_seconds = 0.0
+        self._compiled = False
 
     def go(self) -> Progress:
         saved = looked = time.monotonic()
@@ -188,8 +189,9 @@ class _Run:
             if reason is not None:
                 self._go_back(reason)
                 continue
-            if self.progress.step > 1:  # the first step waits for the compiler
+            if self._compiled:  # the first look of a process waits for the compiler
                 self._step_seconds = self.trainer.agreed(looked - begun) / len(losses)
+            self._compiled = True
             self._note(losses)
             self.report(Now(self._share(), float(losses[:, 0].mean()), self.progress))
             if looked - saved > self.checkpoint_seconds and not self.writer.busy:

@@ -45,7 +45,9 @@ def lstm_guesses(
     """
     from models.network.lstm_classifier import lstm_classifier
     from models.text.reader import Reader
+    from models.training import devices
 
+    devices.prepare()
     reader = Reader.load(tokenizer, finetune.max_tokens)
     classes = sorted(rows.filter(pl.col("split") == "train")["label"].unique().to_list())
     model = lstm_classifier(_load(folder), len(classes), seed)

@@ -28,6 +28,7 @@ SECTIONS: dict[Objective, tuple[str, ...]] = {
 }
 
 
+_MOST_EPOCHS = 100
 _SHARED = ("pretrain.start", "pretrain.revision")  # they decide the vocabulary too
 
 
@@ -145,12 +146,15 @@ def _around(objective: Objective, base: Configuration) -> dict[str, Dimension]:
         given = base.finetune
         return {
             "finetune.learning_rate": _factor(given.learning_rate, 8, 4),
-            "finetune.epochs": Dimension(low=max(1, given.epochs // 3), high=given.epochs * 2),
+            "finetune.epochs": Dimension(
+                low=max(1, given.epochs // 3), high=min(_MOST_EPOCHS, given.epochs * 2)
+            ),
             "finetune.batch": Dimension(choices=(8, 16, 32, 64)),
         }
-    p, length = base.pretrain, base.tokenize.sequence_length
+    p = base.pretrain
+    row = base.tokenize.sequence_length * p.accumulate
     sizes = [int(p.batch_tokens * factor) for factor in (0.5, 1, 2, 4)]
-    fitting = tuple(s for s in sizes if s % length == 0 and length <= s <= p.tokens)
+    fitting = tuple(s for s in sizes if s % row == 0 and row <= s <= p.tokens)
     space = {
         "pretrain.learning_rate": _factor(p.learning_rate, 8, 4),
         "pretrain.weight_decay": Dimension(low=1e-3, high=0.3, log=True),

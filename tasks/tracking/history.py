@@ -11,7 +11,7 @@ _NIGHTS_LOOKED_AT = 60  # back to where tonight's result was first seen
 
 
 def earlier(title: str, most: int, tonight: Record) -> list[Record]:
-    """The records that a stage left on the last nights that finished before tonight, newest first.
+    """The records that a stage left on the last nights that trained a model, newest first.
 
     A night that is repeated must find what it found the first time, else it would not be the same
     night. So where an earlier night left what tonight left, only nights before that one count.
@@ -22,7 +22,7 @@ def earlier(title: str, most: int, tonight: Record) -> list[Record]:
         most: Records wanted.
         tonight: The record that the stage left tonight.
     """
-    marked = f"{RECORD_MARK}{title}"
+    marked, trained = f"{RECORD_MARK}{title}", f"{RECORD_MARK}pretrain"
     nights = client().search_runs(
         [experiment_id()],
         "tags.`plumbline.kind` = 'night' and attributes.status = 'FINISHED'",
@@ -34,6 +34,8 @@ def earlier(title: str, most: int, tonight: Record) -> list[Record]:
         children = client().search_runs(
             [night.info.experiment_id], f"tags.`mlflow.parentRunId` = '{night.info.run_id}'"
         )
+        if not any(trained in run.data.tags for run in children):
+            continue  # only looked at its data
         marks = [run.data.tags[marked] for run in children if marked in run.data.tags]
         left += [(stage, key, digest) for stage, key, digest in map(str.split, marks[:1])]
     same = [place for place, (*_, digest) in enumerate(left) if digest == tonight.digest]

@@ -129,10 +129,8 @@ def settle(
     promoted = decided.outcome.metrics.get("promoted", 0.0) > 0
     found = _version_of(candidate.digest)
     if found is None:
-        found = _register(name, night, candidate, decided, held, promoted=promoted)
         lineage = {_CORPUS: corpus.digest if corpus else "", _START: start or ""}
-        for tag, value in lineage.items():
-            client().set_model_version_tag(name, found.version, tag, value)
+        found = _register(name, night, candidate, decided, held, lineage, promoted=promoted)
     current = _champion()
     serving = current is not None and current.version == found.version
     if not promoted:
@@ -145,7 +143,14 @@ def settle(
 
 
 def _register(
-    name: str, night: Night, candidate: Record, decided: Record, held: Standing, *, promoted: bool
+    name: str,
+    night: Night,
+    candidate: Record,
+    decided: Record,
+    held: Standing,
+    lineage: dict[str, str],
+    *,
+    promoted: bool,
 ) -> ModelVersion:
     import mlflow
 
@@ -165,7 +170,8 @@ def _register(
         )
     made = client().get_model_version(name, info.registered_model_version)
     _tag(name, made, decided, held, promoted=promoted)
-    client().set_model_version_tag(name, made.version, "plumbline.night", night.name)
+    for tag, value in {**lineage, "plumbline.night": night.name}.items():
+        client().set_model_version_tag(name, made.version, tag, value)
     # Last, since it is by this tag that a finished registration is known.
     client().set_model_version_tag(name, made.version, _DIGEST, candidate.digest)
     return made

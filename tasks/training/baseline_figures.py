@@ -22,7 +22,6 @@ from tokenizers import Tokenizer
 
 from tasks.evaluation.bootstrap import interval, paired_difference, ratio
 from tasks.records import Outcome
-from tasks.training.vocabulary import PREFIX
 
 if TYPE_CHECKING:
     from models.training.judging import Hidden
@@ -58,8 +57,11 @@ def write(
     seed: int,
 ) -> Outcome:
     """Sum up by packed row, which is the unit of resampling, and write figures with intervals."""
-    names = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
-    sizes = np.array([len(name.removeprefix(PREFIX)) for name in names])
+    numbers = tokenizer.get_vocab().values()
+    sizes = np.zeros(max(numbers) + 1)
+    for number in numbers:  # decoded, since byte-level tokens are not spelt as they read
+        text = tokenizer.decode([number], skip_special_tokens=False)
+        sizes[number] = len(text.strip().removeprefix(PREFIX))
     characters = _by_row(hidden, sizes[hidden.targets])
     asked = _by_row(hidden, np.ones(len(hidden.targets)))
     frames, entries = [], []

@@ -73,7 +73,10 @@ def baselines(
     """
     from models.text.masking import Alphabet
     from models.text.rows import Rows, open_order
+    from models.training import devices
     from models.training.judging import hide
+
+    devices.prepare()
 
     training, held_out = Rows.open(packed, "train"), Rows.open(packed, "validation")
     tokenizer = Tokenizer.from_file(str(tokenized / "tokenizer.json"))

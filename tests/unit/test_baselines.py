@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import orjson
 import pytest
-import tensorflow as tf
 from tokenizers import Tokenizer, models
 
 from models.network import hugging_face, weights
@@ -261,11 +260,3 @@ def test_without_held_out_text_there_is_nothing_to_compare(
     for path in night["packed"].glob("packed_validation_*.npy"):
         np.save(path, np.zeros((0, 32), np.int32))
     assert judged(night, tmp_path / "empty") == {"skipped": "there is no held-out text"}
-
-
-def test_the_lstm_step_compiles_to_the_same_values() -> None:
-    model = build_lstm(SMALL, seed=1)
-    batch = [tf.constant(a[:4]) for a in repeating_rows().take(np.arange(4))[:3]]
-    plain = model.encoder(*batch).numpy()
-    compiled = tf.function(lambda *a: model.encoder(*a), jit_compile=True, autograph=False)
-    np.testing.assert_allclose(compiled(*batch).numpy(), plain, atol=1e-5)

@@ -27,9 +27,17 @@ def outlook(found: Mapping[str, Any], curve: Mapping[str, Points]) -> dict[str, 
         return {"sentence": "", "note": "", "plots": []}
     loss, twice = (numbers.plain(found[k], 2) for k in ("loss", "twice"))
     span = f"{numbers.plain(found['low'], 2)} to {numbers.plain(found['high'], 2)}"
-    gains = "would lower" if found["high"] < found["loss"] else "may not lower"
+    if found["high"] < found["loss"]:
+        sentence = (
+            f"Twice the budget would lower held-out loss from {loss} to {twice} ({span}) nats."
+        )
+    else:
+        sentence = (
+            f"Whether twice the budget would lower the held-out loss of {loss} nats cannot be told: "
+            f"{twice} ({span})."
+        )
     return {
-        "sentence": f"Twice the budget {gains} held-out loss from {loss} to {twice} ({span}) nats.",
+        "sentence": sentence,
         "note": f"A power law through {found['points']} held-out measurements before the learning "
         "rate decays, lowered by what the decay bought; "
         f"{numbers.percent(found['level'], 0)} interval. It supposes the same model, settings and "
