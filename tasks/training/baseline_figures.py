@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 
 from tasks.evaluation.bootstrap import interval, paired_difference, ratio
 from tasks.records import Outcome
+from tasks.training.vocabulary import PREFIX
 
 if TYPE_CHECKING:
     from models.training.judging import Hidden
