@@ -29,6 +29,7 @@ from models.text.reader import MASK, Reader
 from models.training import devices
 
 ENCODER, CLASSIFIER = "encoder", "classifier"
+_FEWEST_POSITIONS, _MOST_POSITIONS = 256, 4096  # of a batch
 Chosen = tuple[NDArray[np.int64], int]  # row numbers, and the length to pad them to
 
 
@@ -188,7 +189,10 @@ class TextModel:
         return np.stack(sums, axis=1)
 
     def _batches(self, rows: Sequence[Sequence[int]]) -> Iterator[Chosen]:
-        return batches([len(row) for row in rows], self.reader.max_tokens)
+        """Batches of like length, at least as many as there are lanes to compute them in."""
+        lengths = [len(row) for row in rows]
+        most = max(_FEWEST_POSITIONS, min(_MOST_POSITIONS, sum(lengths) // devices.lanes()))
+        return batches(lengths, self.reader.max_tokens, most)
 
     def _mask_log_probabilities(
         self, jobs: Sequence[tuple[list[int], list[int], int]]

@@ -11,6 +11,7 @@ which needs no loop and has the same lengths).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,8 @@ from models.text.special_tokens import SpecialTokens
 
 MASKED_SHARE = 0.8  # of the chosen tokens, how many become [MASK]
 RANDOM_SHARE = 0.1  # and how many another token; the rest stay as they are
+
+_SPACES = ("Ġ", "▁")
 
 Kind = Literal["token", "word", "span"]
 
@@ -70,8 +73,12 @@ class Alphabet:
             names[number] = name
         ordinary = np.array([bool(name) for name in names])
         ordinary[list(special.ids)] = False
-        starts = "Ġ" in "".join(names)  # byte-level BPE marks the space before a word so
-        continues = np.array([not n.startswith("Ġ") if starts else n[:2] == "##" for n in names])
+        model = json.loads(tokenizer.to_str())["model"]
+        prefix = model.get("continuing_subword_prefix")
+        if prefix:
+            continues = np.array([name.startswith(prefix) for name in names])
+        else:  # byte-level BPE and Unigram mark the space before a word
+            continues = np.array([not name.startswith(_SPACES) for name in names])
         return cls(special.mask, ordinary, continues & ordinary)
 
     @classmethod

@@ -59,14 +59,18 @@ class Writer:
         """Whether a checkpoint is still being written."""
         return self._pending is not None and not self._pending.done()
 
-    def save(self, step: int, tensors: Tensors, state: Mapping[str, Any]) -> None:
+    def save(
+        self, step: int, tensors: Tensors, state: Mapping[str, Any], mark: int | None = None
+    ) -> None:
         """Write what is given, which nobody may change any more, once the one before is written.
+
+        The arguments are those of the function `save`.
 
         Raises:
             OSError: The checkpoint before this one could not be written.
         """
         self.wait()
-        self._pending = self._pool.submit(save, self.folder, step, tensors, state)
+        self._pending = self._pool.submit(save, self.folder, step, tensors, state, mark)
 
     def wait(self) -> None:
         """Return when nothing is being written.
@@ -83,14 +87,17 @@ class Writer:
         self._pool.shutdown()
 
 
-def save(folder: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> None:
-    """Add a checkpoint and remove all but the last two.
+def save(
+    folder: Path, step: int, tensors: Tensors, state: Mapping[str, Any], mark: int | None = None
+) -> None:
+    """Add a checkpoint and remove all but the last two, and the last one before the mark.
 
     Args:
         folder: Where checkpoints live; nothing else does.
         step: Steps done, which also orders the checkpoints.
         tensors: By name.
         state: JSON values.
+        mark: A step that the run may want to go back to.
     """
     for left in folder.glob("aside-*"):  # by a run that was killed while it wrote
         shutil.rmtree(left)
@@ -107,14 +114,19 @@ def save(folder: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) ->
     shutil.rmtree(target, ignore_errors=True)  # damaged, or this step would not be run again
     aside.rename(target)
     _flush(folder)
-    for old in _newest_first(folder)[KEPT:]:
-        shutil.rmtree(old)
+    there = _newest_first(folder)
+    needed = there[:KEPT]
+    if mark is not None:
+        needed += [path for path in there if _step(path) <= mark][:1]
+    for old in there:
+        if old not in needed:
+            shutil.rmtree(old)
 
 
 def remove_after(folder: Path, step: int) -> None:
     """Remove the checkpoints of more steps than these, of a run that goes another way now."""
     for path in _newest_first(folder):
-        if int(path.name.removeprefix("step-")) > step:
+        if _step(path) > step:
             shutil.rmtree(path)
 
 
@@ -126,12 +138,16 @@ def latest(folder: Path, most: int | None = None) -> Checkpoint | None:
         most: Pass over those of more steps.
     """
     for path in _newest_first(folder):
-        if most is not None and int(path.name.removeprefix("step-")) > most:
+        if most is not None and _step(path) > most:
             continue
         found = _read(path)
         if found is not None:
             return found
     return None
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _newest_first(folder: Path) -> list[Path]:

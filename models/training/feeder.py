@@ -1,4 +1,4 @@
-"""Micro-batches by number, read one ahead of the step that needs them."""
+"""Micro-batches by number, read ahead of the step that needs them."""
 
 from __future__ import annotations
 

@@ -101,7 +101,9 @@ class _Judged:
         """By the score where there is one, by the loss where there is not."""
         if np.isfinite(self.score) and np.isfinite(other.score):
             return self.score > other.score
-        return not self.known or self.loss < other.loss
+        if not self.known:  # nothing to judge by, or not a number any more
+            return not other.known
+        return not other.known or self.loss < other.loss
 
 
 def train(

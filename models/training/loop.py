@@ -29,6 +29,7 @@ _GRID = 50  # a diverged run goes back to a multiple of so many steps, whenever 
 _POINTS = 200  # of a run's curve, at most
 _JUDGEMENTS = 20  # of the held-out rows in a run
 _HELD_OUT_SHARE = 0.06  # judged positions per trained one; a judged one costs a third: 2 %
+_JUDGING_SHARE = 0.02  # of a time budget
 _HELD_OUT_POSITIONS = (2_048, 65_536)  # fewest and most that are judged each time
 _MEMORY = 0.9  # of the running mean of the loss, per look
 
@@ -116,7 +117,7 @@ def train(
     """Train to the end of the plan, from the last checkpoint if there is one.
 
     A killed run that is started again ends with the same weights, bit for bit, as one that was
-    not killed, on a CPU and without a time budget.
+    not killed, on a CPU with as many cores and without a time budget.
 
     Args:
         trainer: Its model is trained in place.
@@ -170,28 +171,32 @@ class _Run:
         self.checkpoint_seconds = checkpoint_seconds
         self.report = report
         precision = trainer.model.dtype_policy.name
-        self.identity = {**asdict(self.plan), "precision": precision, "lanes": trainer.lanes}
+        self.identity = {**asdict(self.plan), "precision": precision}
         self.progress = self._restored(None)
+        if is_chief():  # what is damaged or of another plan would outlive what is written now
+            checkpoints.remove_after(writer.folder, self.progress.step)
         self._step_seconds = 0.0
-        self._compiled = False
+        self._judging = 0.0
+        self._compiled: set[bool] = set()  # steps of one micro-batch, of several
 
     def go(self) -> Progress:
         saved = looked = time.monotonic()
         while steps := self._steps_to_take():
-            begun = time.monotonic()
-            if self.progress.step % _GRID == 0:
-                self.progress.mark = [self.progress.step, self.progress.micro_batches]
+            begun, known = time.monotonic(), len(self._compiled)
+            here = [self.progress.step, self.progress.micro_batches]
             losses = self._take(steps)
             reason = self._diverged(losses)
             # Held-out rows and checkpoints since the last look count as time spent, too.
-            spent, looked = self.trainer.agreed(time.monotonic() - looked), time.monotonic()
-            self.progress.seconds += spent
+            now = time.monotonic()
+            self.progress.seconds += self.trainer.agreed(now - looked)
+            looked = now
             if reason is not None:
                 self._go_back(reason)
                 continue
-            if self._compiled:  # the first look of a process waits for the compiler
-                self._step_seconds = self.trainer.agreed(looked - begun) / len(losses)
-            self._compiled = True
+            if here[0] % _GRID == 0:  # only now is it known that the weights there were sound
+                self.progress.mark = here
+            if known == len(self._compiled):  # else these steps waited for the compiler
+                self._step_seconds = self.trainer.agreed(now - begun) / len(losses)
             self._note(losses)
             self.report(Now(self._share(), float(losses[:, 0].mean()), self.progress))
             if looked - saved > self.checkpoint_seconds and not self.writer.busy:
@@ -228,7 +233,9 @@ class _Run:
             share = self._share(number)
             if share >= 1.0:
                 break
-            count = plan.micro_batches(share)
+            left = plan.presentations - progress.micro_batches * plan.rows
+            count = min(plan.micro_batches(share), -(-left // plan.rows))
+            self._compiled.add(count > 1)
             own = max(count * plan.rows / plan.presentations, self._time_of_a_step())
             first = progress.next_micro_batch()
             batches = [self.feeder.get(first + n) for n in range(count)]
@@ -295,7 +302,8 @@ class _Run:
     def _save(self) -> None:
         if is_chief():
             state = {"identity": self.identity, "progress": asdict(self.progress)}
-            self.writer.save(self.progress.step, self.trainer.tensors(), state)
+            mark = self.progress.mark[0]
+            self.writer.save(self.progress.step, self.trainer.tensors(), state, mark)
 
     def _note(self, losses: Any) -> None:
         """Add to the sums, and a point to the curve if one is due."""
@@ -305,9 +313,15 @@ class _Run:
         share, done = self._share(), not self._steps_to_take()
         if not done and int(share * _POINTS) == int(progress.told * _POINTS):
             return
-        judged = done or int(share * _JUDGEMENTS) > int(progress.told * _JUDGEMENTS)
+        judged = done or self._may_judge(share)
         progress.points.append({"step": progress.step, "metrics": self._metrics(share, judged)})
         progress.sums, progress.count, progress.told = [0.0, 0.0, 0.0], 0, share
+
+    def _may_judge(self, share: float) -> bool:
+        """Whether held-out rows are due, and a time budget can bear it."""
+        if self.plan.seconds and self._judging > _JUDGING_SHARE * self.progress.seconds:
+            return False
+        return int(share * _JUDGEMENTS) > int(self.progress.told * _JUDGEMENTS)
 
     def _metrics(self, share: float, judged: bool) -> dict[str, float]:
         plan, progress = self.plan, self.progress
@@ -324,8 +338,10 @@ class _Run:
         if plan.mask_rate_end is not None:
             metrics["mask_rate"] = plan.rate_of_masks(share)
         if judged:
+            begun = time.monotonic()
             with self.trainer.averaged():
                 loss = self.trainer.held_out_loss(self.held_out)
+            self._judging += self.trainer.agreed(time.monotonic() - begun)
             if math.isfinite(loss):  # there may be no held-out rows
                 metrics["validation_loss"] = loss
         return metrics

@@ -111,7 +111,8 @@ class Objective:
         *gradients, slope = tape.gradient(total, [*variables, embeddings])
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         adversarial = perturbed = tf.constant(0.0)
-        again = len(range(lane, self._perturbed(rows), self.lanes))
+        first, stride = self._places(lane)
+        again = len(range(first, self._perturbed(rows), stride))
         if again:
             second, adversarial, perturbed = self._adversarial(
                 masked, (segments, positions, weights), embeddings[:again], slope[:again]
@@ -128,14 +129,10 @@ class Objective:
         lane: int = 0,
     ) -> MaskedBatch:
         """The masks of a lane's rows, the same ones however many lanes and replicas there are."""
-        context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync
-        # Replica r has rows r, r + replicas, ... of the batch, and its lane every n-th of these.
-        index = context.replica_id_in_sync_group + replicas * lane
         return mask(
             tokens, segments, alphabet=self.alphabet, rate=rate, slots=self.slots,
             seed=self.plan.seed, draw=draw, kind=self.plan.masking, span=self.plan.span,
-            share=(index, replicas * self.lanes),
+            share=self._places(lane),
         )  # fmt: skip
 
     def losses(self, hidden: tf.Tensor, masked: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor]:
@@ -169,9 +166,22 @@ class Objective:
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         return dense, total, tf.reduce_sum(weights)
 
+    def _places(self, lane: int) -> tuple[int, int]:
+        """The first row of the micro-batch that is this lane's on this replica, and the step to the next.
+
+        Replica r has rows r, r + replicas, ... of the micro-batch, and its lane every n-th of these.
+        """
+        context = tf.distribute.get_replica_context()
+        replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
+        if tf.is_tensor(replica):  # a constant, where one process is one replica
+            replica = int(tf.get_static_value(replica))
+        return replica + replicas * lane, replicas * self.lanes
+
     def _perturbed(self, rows: int) -> int:
+        """Rows of the whole micro-batch that are perturbed, the first ones, given a replica's rows."""
         share = self.plan.adversarial_share
-        return perturbed_rows(rows, share) if share else 0
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        return perturbed_rows(rows * replicas, share) if share else 0
 
     def _next_sentence(self, hidden: tf.Tensor, follows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Sum of the pairs' losses (nats) and number of pairs (Devlin et al. 2019)."""

@@ -100,6 +100,7 @@ class Plan:
         """Optimizer steps of a run whose budget is its rows."""
         presented = steps = 0
         while presented < self.presentations:
-            presented += self.rows * self.micro_batches(presented / self.presentations)
+            left = -(-(self.presentations - presented) // self.rows)
+            presented += self.rows * min(left, self.micro_batches(presented / self.presentations))
             steps += 1
         return steps

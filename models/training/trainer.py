@@ -8,7 +8,6 @@ that is in force when the trainer is made.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -38,8 +37,7 @@ class Trainer:
         plan: How to train it.
         length: Positions of a packed row.
         alphabet: Of the vocabulary; by default its first five tokens are special.
-        lanes: Shares of a batch that are computed side by side; fewer where its rows cannot be
-            shared out evenly.
+        lanes: Shares of a batch that are computed side by side, at most one a row.
 
     Raises:
         ValueError: The rows of a micro-batch cannot be shared out evenly among the devices.
@@ -65,7 +63,7 @@ class Trainer:
             )
         alphabet = alphabet or Alphabet.plain(model.config.vocabulary)
         slots = slots_per_row(length, plan.highest_mask_rate)
-        lanes = math.gcd(lanes, plan.rows // self.replicas)
+        lanes = min(lanes, plan.rows // self.replicas)
         self.objective = Objective(model, plan, alphabet, slots, lanes)
         self.variables = self.objective.variables
         self.optimizer = AdamW(
@@ -79,6 +77,7 @@ class Trainer:
         self._whole = self._compiled(self._train_whole, 3)
         self._part = self._compiled(self._train_part, 1)
         self._finish = self._on_all(self._update_from_sums)
+        self._agree = self._on_all(self._firsts)
         self._judged: Rows | None = None
         self._swap = self._on_all(self._exchange)
         self.reset()
@@ -142,13 +141,7 @@ class Trainer:
         """The first worker's value, for all; returns when every worker has come here."""
         if workers() == 1:
             return value
-
-        def firsts(own: tf.Tensor) -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            first = tf.equal(context.replica_id_in_sync_group, 0)
-            return self._summed(tf.where(first, own, 0.0))
-
-        return float(self._on_all(firsts)(tf.constant(value, tf.float32)))
+        return float(self._agree(tf.constant(value, tf.float32)))
 
     def keep_average(self) -> None:
         """Leave the model with its averaged weights for good, if there are any."""
@@ -256,6 +249,12 @@ class Trainer:
                 (1.0 - kept) * (new - old) for new, old in zip(values, self._average, strict=True)
             ]
             on_each(_add, self._average, news)
+
+    def _firsts(self, own: tf.Tensor) -> tf.Tensor:
+        """What the first replica has, on all of them."""
+        context = tf.distribute.get_replica_context()
+        first = tf.equal(context.replica_id_in_sync_group, 0)
+        return self._summed(tf.where(first, own, 0.0))
 
     def _exchange(self) -> None:
         """The weights for their average and the average for the weights."""

@@ -129,11 +129,12 @@ def loop(trainer, folder, seconds=1e9):
     )
 
 
-def test_a_checkpoint_of_another_plan_is_not_used(tmp_path):
+def test_a_checkpoint_of_another_plan_is_not_used_and_does_not_stay(tmp_path):
     state = {"identity": {"learning_rate": 1}, "progress": {}}
-    checkpoints.save(tmp_path, 5, {}, state)
-    progress = loop(Scripted([1.0] * 10), tmp_path)
-    assert [point["step"] for point in progress.points] == [10]
+    checkpoints.save(tmp_path, 500, {}, state)
+    progress = loop(Scripted([1.0] * 40), tmp_path, seconds=0)
+    assert progress.step == 40
+    assert checkpoints.latest(tmp_path).step <= 30
 
 
 def test_the_curve_holds_the_mean_loss_since_the_point_before_and_no_nan(tmp_path):
@@ -158,6 +159,30 @@ def test_a_diverged_run_goes_back_and_passes_over_the_rows_that_led_there(tmp_pa
     assert (100, 120) in again
     assert not any(112 <= draw < 118 for _, draw in again)
     assert progress.step == 200
+
+
+def test_a_run_that_diverges_long_after_its_mark_still_goes_back_only_there(tmp_path):
+    losses = [1.0] * 200
+    losses[142] = math.inf
+    trainer = Scripted(losses)
+    progress = loop(trainer, tmp_path, seconds=0)
+    assert progress.events[0]["back_to"] == 100
+    assert "reset" not in trainer.made[1:]
+    restored = max(n for n, made in enumerate(trainer.made) if isinstance(made, str))
+    assert int(trainer.made[restored].removeprefix("restored ")) in range(60, 101)
+
+
+def test_a_mark_counts_only_once_the_steps_after_it_were_sound(tmp_path):
+    losses = [1.0] * 200
+    losses[103] = math.nan
+    progress = loop(Scripted(losses), tmp_path)
+    assert progress.events[0]["back_to"] == 50
+
+
+def test_the_last_step_reads_no_more_rows_than_there_are_to_read(tmp_path):
+    trainer = Scripted([1.0] * 10, accumulate=4)
+    assert loop(trainer, tmp_path).micro_batches == 10
+    assert trainer.plan.steps() == 3
 
 
 def test_where_a_diverged_run_goes_on_does_not_depend_on_its_checkpoints(tmp_path):
@@ -193,8 +218,8 @@ def test_a_time_budget_ends_decayed_and_on_time(tmp_path):
 
 
 def test_a_run_that_keeps_diverging_stops_and_names_the_step(tmp_path):
-    with pytest.raises(Diverged, match="step 60"):
-        loop(Scripted([1.0] * 55 + [math.inf] * 900, rollbacks=1), tmp_path)
+    with pytest.raises(Diverged, match="step 10"):
+        loop(Scripted([1.0] * 55 + [math.inf] * 900, rollbacks=1), tmp_path)  # at 60, then at 10
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):

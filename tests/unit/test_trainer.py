@@ -5,7 +5,6 @@ import tensorflow as tf
 from models.network.encoder import EncoderConfig, build
 from models.text.order import Order
 from models.text.rows import Batch, Rows
-from models.training import devices
 from models.training.adversary import fast_gradient
 from models.training.objective import cross_entropy
 from models.training.schedule import Plan
@@ -113,7 +112,7 @@ def test_two_micro_batches_make_the_step_of_one_batch_of_their_rows():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def _all_shown(tokens, segments, draw, rate):
+def _all_shown(tokens, segments, draw, rate, lane=0):
     from models.text.masking import MaskedBatch
 
     slots = tf.tile(tf.range(1, 15)[None], (tokens.shape[0], 1))
@@ -182,7 +181,27 @@ def test_what_is_put_back_is_all_that_a_run_goes_on_from():
     assert all(np.array_equal(saved[name], again[name]) for name in saved)
 
 
-def test_precision_goes_by_width_and_hardware_alone():
-    assert devices.dtype_policy("float32", 4096) == "float32"
-    assert devices.dtype_policy("bfloat16", 16) == "mixed_bfloat16"
-    assert devices.dtype_policy("auto", 512) == devices.dtype_policy("auto", 512)
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_lanes_make_the_steps_of_one_however_the_rows_fall(lanes):
+    """Four rows in three lanes, of which the first one has the only perturbed row."""
+    ends = []
+    for count in (1, lanes):
+        model = build(SHAPE, seed=1)
+        options = {"adversarial_share": 0.25, "next_sentence": 2.0, "masking": "span"}
+        trainer = Trainer(model, plan(**options), 16, lanes=count)
+        assert trainer.lanes == count
+        rows, losses = repeating_rows(), []
+        for step in range(5):
+            batch = rows.take(Order(24, 7).at(4 * step, 4))
+            follows = np.full((4, 16), -1, np.int32)
+            follows[:2, 0] = 1
+            found = trainer.step([batch._replace(follows=follows)], step, step, 1e-2, 0.3)
+            losses.append(found.numpy())
+        ends.append((losses, model.get_weights()))
+    np.testing.assert_allclose(ends[0][0], ends[1][0], atol=1e-5)
+    for a, b in zip(ends[0][1], ends[1][1], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_there_are_no_more_lanes_than_rows():
+    assert Trainer(build(SHAPE, seed=1), plan(rows=1), 16, lanes=8).lanes == 1
