@@ -150,11 +150,11 @@ def test_a_disk_that_fills_up_is_named_and_leaves_nothing_half_written(
 ) -> None:
     home, api = server
     store = tmp_path / "small"
-    long = jsonl(tmp_path / "long.jsonl", [{"text": os.urandom(9000).hex()} for _ in range(200)])
+    long = jsonl(tmp_path / "long.jsonl", [{"text": os.urandom(9000).hex()} for _ in range(400)])
     line, environment = command(
         home, "prepare", f"source.location={long}", PREFECT_API_URL=api, PLUMBLINE_STORE=str(store)
     )
-    limit = 1_500_000  # bytes a file may grow to, as a quota would have it; MLflow's database is smaller
+    limit = 2_500_000  # bytes a file may grow to, as a quota would have it; MLflow's database is smaller
     done = subprocess.run(
         line, env=environment, capture_output=True, text=True, check=False, timeout=120,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
