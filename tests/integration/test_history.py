@@ -24,10 +24,19 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLUMBLINE_STORE", raising=False)
 
 
-def night(text: str, *, succeeded: bool = True) -> Record:
+@stage
+def pretrain(corpus: Path, *, out: Path) -> Outcome:
+    (out / "model.txt").write_text((corpus / "corpus.txt").read_text())
+    return Outcome(summary="trained")
+
+
+def night(text: str, *, succeeded: bool = True, trained: bool = True) -> Record:
     opened = runs.open_night(f"night-{text}", Configuration(), None)
     with runs.subflow("prepare", Configuration(), opened):
         record = augment(text=text)
+    if trained:
+        with runs.subflow("train", Configuration(), opened):
+            pretrain(record)
     runs.close_night(opened, succeeded=succeeded)
     return record
 
@@ -40,6 +49,7 @@ def found(most: int, tonight: Record) -> list[str]:
 def test_the_last_finished_nights_are_found_newest_first() -> None:
     monday, tuesday = night("monday"), night("tuesday")
     night("failed", succeeded=False)
+    night("only looked at", trained=False)
     wednesday = night("wednesday")
     tonight = augment(text="tonight")
     assert found(2, tonight) == ["wednesday", "tuesday"]
