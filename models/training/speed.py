@@ -59,16 +59,14 @@ def flops_per_step(
     length: int,
     slots: int,
     perturbed_rows: int = 0,
-    *,
-    gated: bool = True,
 ) -> int:
     """Floating-point operations of one optimizer step's matrix products.
 
     With D the width, I the inner size, L the length, K the slots and V the vocabulary, a row is
 
-        layers * (2 L (3 D D + D D + G I D) + 4 L L D)  +  2 K (D D + D V)
+        layers * (2 L (3 D D + D D + 3 I D) + 4 L L D)  +  2 K (D D + D V)
 
-    forward, where G is 3 with a gate and 2 without, and 4 L L D are attention's scores and its
+    forward, where 3 I D are the gated feed-forward layer, and 4 L L D attention's scores and its
     mixing over all heads.
 
     Args:
@@ -77,13 +75,12 @@ def flops_per_step(
         length: Positions of a row, L.
         slots: Positions of a row that the head predicts, K; the others are not projected.
         perturbed_rows: Rows that the adversary passes through the model once more.
-        gated: Whether the feed-forward layer is a GeGLU.
 
     Returns:
         Operations; a fused multiply-add counts as two.
     """
     d, inner = config.width, config.intermediate
-    linear = 2 * length * (4 * d * d + (3 if gated else 2) * inner * d)
+    linear = 2 * length * (4 * d * d + 3 * inner * d)
     attention = 4 * length * length * d
     head = 2 * slots * (d * d + d * config.vocabulary)
     return _STEP * (rows + perturbed_rows) * (config.layers * (linear + attention) + head)
@@ -95,13 +92,9 @@ def flops_per_token(
     length: int,
     slots: int,
     perturbed_rows: int = 0,
-    *,
-    gated: bool = True,
 ) -> float:
     """`flops_per_step` for each of the step's `rows * length` positions."""
-    return flops_per_step(config, rows, length, slots, perturbed_rows, gated=gated) / (
-        rows * length
-    )
+    return flops_per_step(config, rows, length, slots, perturbed_rows) / (rows * length)
 
 
 def lstm_flops_per_step(

@@ -29,6 +29,7 @@ from tasks.evaluation.quality import macro_f1
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
+from tasks.training.heads import labelled_rows
 
 _MOST_FEATURES = 200_000  # the commonest words and pairs
 _ROUNDS = 300  # of the optimiser
@@ -71,7 +72,7 @@ def floors(
         Each floor's accuracy, and how far the model is above it.
     """
     path = judged / "predictions.parquet"
-    labelled = _labelled(training, corrected)
+    labelled = labelled_rows(training, corrected)
     taught = labelled.filter(pl.col("split") == "train")
     if not path.exists() or taught["label"].n_unique() < 2:
         why = "there are no classes to predict"
@@ -103,18 +104,6 @@ def floors(
         orjson.dumps({"rows": len(found), "models": entries}, option=_JSON)
     )
     return _outcome(entries)
-
-
-def _labelled(training: Path, corrected: Path | None) -> pl.DataFrame:
-    """Labelled training and validation rows with their weights, as fine-tuning takes them."""
-    rows = pl.read_parquet(training / "corpus.parquet").filter(
-        pl.col("label").is_not_null() & pl.col("split").is_in(["train", "validation"])
-    )
-    path = corrected / "weights.parquet" if corrected else None
-    if path is None or not path.exists():
-        return rows.with_columns(weight=pl.lit(1.0))
-    rows = rows.join(pl.read_parquet(path), on="row_id", how="left", maintain_order="left")
-    return rows.with_columns(pl.col("weight").fill_null(1.0))
 
 
 def _majority(taught: pl.DataFrame) -> str:

@@ -20,7 +20,7 @@ from tasks.errors import UserError
 from tasks.log import CURVE, Log
 from tasks.records import Outcome
 from tasks.stage import stage
-from tasks.training.heads import JSON, Curve, fit, load_pretrained
+from tasks.training.heads import JSON, Curve, fit, labelled_rows, load_pretrained
 
 if TYPE_CHECKING:
     from models.network.encoder import MaskedLanguageModel
@@ -62,7 +62,7 @@ def finetune(
     """
     from models.bundle import save_bundle
 
-    rows = _labelled(corpus, corrected)
+    rows = labelled_rows(corpus, corrected)
     classes = _classes(rows)
     masked = load_pretrained(pretrained / "model")
     tokenizer = pretrained / "model" / "tokenizer.json"
@@ -79,20 +79,6 @@ def finetune(
     found = _training(trained, rows, classes)
     (out / "training.json").write_bytes(orjson.dumps(found, option=JSON))
     return _outcome(trained, rows, classes)
-
-
-def _labelled(corpus: Path, corrected: Path | None) -> pl.DataFrame:
-    """Labelled training and validation rows with their weights, in the corpus's order."""
-    rows = pl.read_parquet(corpus / "corpus.parquet").filter(
-        pl.col("label").is_not_null() & pl.col("split").is_in(["train", "validation"])
-    )
-    if "parent" not in rows.columns:
-        rows = rows.with_columns(parent=pl.lit(None, dtype=pl.String))
-    path = corrected / "weights.parquet" if corrected else None
-    if path is None or not path.exists():
-        return rows.with_columns(weight=pl.lit(1.0))
-    rows = rows.join(pl.read_parquet(path), on="row_id", how="left", maintain_order="left")
-    return rows.with_columns(pl.col("weight").fill_null(1.0))
 
 
 def _classes(rows: pl.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
+import polars as pl
 
 from tasks.configuration import Headed
 from tasks.log import Log
@@ -127,3 +128,22 @@ def save_head(
     from models.network import hugging_face
 
     hugging_face.save(head, tokenizer, folder, max_tokens=max_tokens, labels=labels)
+
+
+def labelled_rows(corpus: Path, corrected: Path | None) -> pl.DataFrame:
+    """Labelled training and validation rows with their weights, in the corpus's order.
+
+    Args:
+        corpus: Folder with `corpus.parquet`; where it names no `parent`, every row has none.
+        corrected: Folder with `weights.parquet`, if rows weigh unlike; what it lacks weighs 1.
+    """
+    rows = pl.read_parquet(corpus / "corpus.parquet").filter(
+        pl.col("label").is_not_null() & pl.col("split").is_in(["train", "validation"])
+    )
+    if "parent" not in rows.columns:
+        rows = rows.with_columns(parent=pl.lit(None, dtype=pl.String))
+    path = corrected / "weights.parquet" if corrected else None
+    if path is None or not path.exists():
+        return rows.with_columns(weight=pl.lit(1.0))
+    rows = rows.join(pl.read_parquet(path), on="row_id", how="left", maintain_order="left")
+    return rows.with_columns(pl.col("weight").fill_null(1.0))

@@ -142,7 +142,7 @@ def test_rows_without_a_validation_split_keep_the_last_epoch(
 def test_a_row_weighs_what_the_correction_says_and_else_one(
     pretrained: Path, tmp_path: Path
 ) -> None:
-    from tasks.training.finetune import _labelled
+    from tasks.training.heads import labelled_rows
 
     folder = _corpus(tmp_path / "corpus", ["a", "b", "a", "b"], ["train"] * 4)
     rows = pl.read_parquet(folder / "corpus.parquet").with_columns(
@@ -152,7 +152,7 @@ def test_a_row_weighs_what_the_correction_says_and_else_one(
     pl.DataFrame({"row_id": ["r3", "r0"], "weight": [1.5, 0.5]}).write_parquet(
         folder / "weights.parquet"
     )
-    assert _labelled(folder, folder)["weight"].to_list() == [0.5, 1.0, 1.0, 1.5]
+    assert labelled_rows(folder, folder)["weight"].to_list() == [0.5, 1.0, 1.0, 1.5]
 
 
 def test_a_row_of_no_weight_teaches_nothing() -> None:
