@@ -15,16 +15,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from models.network import attention, fused
 from models.network.configuration import EncoderConfig
 from models.network.layers import (
     PACKAGE,
     Block,
     Shaped,
-    attention_bias,
     deviation,
     norm,
     normal,
-    rotary,
 )
 
 __all__ = ["Encoder", "EncoderConfig", "MaskedLanguageModel", "build"]
@@ -57,7 +56,8 @@ class Encoder(Shaped, keras.Model):  # type: ignore[misc]
         """Create the weights."""
         shape = (None, None, self.config.width)
         self.token_embedding.build((None, None))
-        for layer in (self.embedding_norm, *self.blocks, self.final_norm):
+        layers: list[keras.layers.Layer] = [self.embedding_norm, *self.blocks, self.final_norm]
+        for layer in layers:
             layer.build(shape)
 
     def embed(self, tokens: Any) -> Any:
@@ -79,7 +79,8 @@ class Encoder(Shaped, keras.Model):  # type: ignore[misc]
             segments: int32 (B, L); positions see each other within equal non-zero values.
             positions: int32 (B, L), counted from each document's start.
             embeddings: (B, L, D) to take in the place of `embed(tokens)`.
-            training: Without effect, there being no dropout.
+            training: Whether to compile the elementwise parts, which pays where a shape comes
+                again and again; the values are the same, there being no dropout.
 
         Returns:
             (B, L, D). Where `segments` is 0 the values are finite and mean nothing.
@@ -91,10 +92,10 @@ class Encoder(Shaped, keras.Model):  # type: ignore[misc]
         for kind in {config.is_global(index) for index in range(config.layers)}:
             window = None if kind else config.local_window
             theta = config.rope_theta_global if kind else config.rope_theta_local
-            bias = attention_bias(segments, positions, window)
-            kinds[kind] = (bias, *rotary(positions, channels, theta, dtype))
+            bias = attention.bias(segments, positions, window)
+            kinds[kind] = (bias, *attention.rotary(positions, channels, theta, dtype))
         for index, block in enumerate(self.blocks):
-            x = block(x, *kinds[config.is_global(index)])
+            x = block(x, *kinds[config.is_global(index)], training=training)
         return self.final_norm(x)
 
 
@@ -144,7 +145,7 @@ class MaskedLanguageModel(Shaped, keras.Model):  # type: ignore[misc]
         table = self.encoder.token_embedding.embeddings if tied else self.decoder_weight
         table = ops.cast(table, self.compute_dtype)
         bias = ops.cast(self.decoder_bias, self.compute_dtype)
-        return ops.matmul(x, ops.transpose(table)) + bias
+        return fused.project(x, table) + bias
 
     def call(self, tokens: Any, segments: Any, positions: Any, training: bool = False) -> Any:
         """Scores at every position, (B, L, V); training gathers the masked ones first."""

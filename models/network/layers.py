@@ -1,4 +1,4 @@
-"""The parts of ModernBERT's encoder: rotary positions, masked attention, GeGLU, and their block.
+"""The parts of ModernBERT's encoder that have weights: norm, attention, GeGLU, and their block.
 
 On `keras.ops` alone, so that any Keras backend runs them.
 """
@@ -11,10 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.network import fused
+from models.network.attention import attend
 from models.network.configuration import EncoderConfig
 
 PACKAGE = "plumbline"
-_FAR = -1e9  # added to a masked score; finite, so that a row of padding stays free of NaN
 
 
 class Shaped:
@@ -53,59 +54,19 @@ def deviation(config: EncoderConfig) -> float:
     return 0.02 * float((768 / config.width) ** 0.5)
 
 
-def norm(config: EncoderConfig, name: str, dtype: Any) -> keras.layers.LayerNormalization:
-    """A layer norm without bias."""
-    return keras.layers.LayerNormalization(
-        epsilon=config.norm_epsilon, center=False, name=name, dtype=dtype
-    )
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Norm(keras.layers.LayerNormalization):  # type: ignore[misc]
+    """A layer norm without bias, over the last axis."""
+
+    def call(self, x: Any) -> Any:
+        """Normalise (..., D)."""
+        x = ops.cast(x, self.compute_dtype)
+        return fused.layer_norm(x, ops.convert_to_tensor(self.gamma), self.epsilon)
 
 
-def rotary(positions: Any, channels: int, theta: float, dtype: str) -> tuple[Any, Any]:
-    """Cosine and sine of the rotary angles `position * theta ** (-2 i / channels)`.
-
-    A query and a key that are rotated so have an inner product that depends on their distance
-    only (Su et al. 2021, https://arxiv.org/abs/2104.09864).
-
-    Args:
-        positions: int32 (B, L).
-        channels: Channels of a head, even.
-        theta: Base of the wavelengths.
-        dtype: Type of the result; the angles themselves are float32.
-
-    Returns:
-        Two tensors (B, L, 1, channels / 2).
-    """
-    exponents = np.arange(0, channels, 2, dtype=np.float32) / channels
-    frequencies = (theta**-exponents).astype(np.float32)
-    angles = ops.cast(positions, "float32")[:, :, None, None] * frequencies
-    return ops.cast(ops.cos(angles), dtype), ops.cast(ops.sin(angles), dtype)
-
-
-def rotate(x: Any, cosine: Any, sine: Any) -> Any:
-    """Turn channel pairs (i, i + channels / 2) of (B, L, H, channels) by the rotary angles."""
-    first, second = ops.split(x, 2, axis=-1)
-    return ops.concatenate(
-        [first * cosine - second * sine, second * cosine + first * sine], axis=-1
-    )
-
-
-def attention_bias(segments: Any, positions: Any, window: int | None) -> Any:
-    """What is added to the scores: 0 where a position may look, a large negative elsewhere.
-
-    Args:
-        segments: int32 (B, L); 0 is padding, which nothing looks at.
-        positions: int32 (B, L), counted from each document's start.
-        window: Tokens seen by local attention, or None for global attention.
-
-    Returns:
-        float32 (B, 1, L, L).
-    """
-    seen = ops.equal(segments[:, :, None], segments[:, None, :])
-    seen = ops.logical_and(seen, segments[:, None, :] > 0)
-    if window is not None:
-        distance = ops.abs(positions[:, :, None] - positions[:, None, :])
-        seen = ops.logical_and(seen, distance <= window // 2)
-    return ops.where(seen, 0.0, _FAR)[:, None]
+def norm(config: EncoderConfig, name: str, dtype: Any) -> Norm:
+    """The layer norm of that name."""
+    return Norm(epsilon=config.norm_epsilon, center=False, name=name, dtype=dtype)
 
 
 def parted(dense: keras.layers.Dense, x: Any, parts: int) -> list[Any]:
@@ -144,18 +105,12 @@ class Attention(Shaped, keras.layers.Layer):  # type: ignore[misc]
         for layer in (self.qkv, self.out):
             layer.build((None, None, self.config.width))
 
-    def call(self, x: Any, bias: Any, cosine: Any, sine: Any) -> Any:
+    def call(self, x: Any, bias: Any, cosine: Any, sine: Any, training: bool = False) -> Any:
         """Mix (B, L, D) along L as the bias (B, 1, L, L) allows."""
         length, heads = ops.shape(x)[1], self.config.heads
-        channels = self.config.width // heads
-        q, k, v = (
-            ops.reshape(part, (-1, length, heads, channels)) for part in parted(self.qkv, x, 3)
-        )
-        q = ops.transpose(rotate(q, cosine, sine) * channels**-0.5, (0, 2, 1, 3))
-        k = ops.transpose(rotate(k, cosine, sine), (0, 2, 3, 1))
-        scores = ops.cast(ops.matmul(q, k), "float32") + bias  # (B, H, L, L)
-        shares = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
-        mixed = ops.transpose(ops.matmul(shares, ops.transpose(v, (0, 2, 1, 3))), (0, 2, 1, 3))
+        shape = (-1, length, heads, self.config.width // heads)
+        q, k, v = (ops.reshape(part, shape) for part in parted(self.qkv, x, 3))
+        mixed = attend(q, k, v, bias, cosine, sine, compiled=training)
         return self.out(ops.reshape(mixed, (-1, length, self.config.width)))
 
 
@@ -185,10 +140,10 @@ class GeGLU(Shaped, keras.layers.Layer):  # type: ignore[misc]
         self.inner.build((None, None, self.config.width))
         self.out.build((None, None, self.config.intermediate))
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Any, training: bool = False) -> Any:
         """Transform (B, L, D) position by position."""
         value, gate = parted(self.inner, x, 2)
-        return self.out(ops.gelu(value, approximate=False) * gate)
+        return self.out(fused.geglu(value, gate, compiled=training))
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -213,8 +168,8 @@ class Block(Shaped, keras.layers.Layer):  # type: ignore[misc]
             if layer is not None:
                 layer.build(shape)
 
-    def call(self, x: Any, bias: Any, cosine: Any, sine: Any) -> Any:
+    def call(self, x: Any, bias: Any, cosine: Any, sine: Any, training: bool = False) -> Any:
         """Add attention and feed-forward to the stream (B, L, D)."""
         normed = x if self.attention_norm is None else self.attention_norm(x)
-        x = x + self.attention(normed, bias, cosine, sine)
-        return x + self.feedforward(self.feedforward_norm(x))
+        x = x + self.attention(normed, bias, cosine, sine, training=training)
+        return x + self.feedforward(self.feedforward_norm(x), training=training)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from models.network import weights
+from models.network.attention import rotary, rotate
 from models.network.encoder import EncoderConfig, build
-from models.network.layers import rotary, rotate
 
 SHAPE = EncoderConfig(vocabulary=50, layers=4, width=32, heads=4, local_window=4)
 

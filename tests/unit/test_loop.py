@@ -122,6 +122,12 @@ class Scripted:
         return {"step": np.array(self.made[-1][0] + 1)}
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """A writer that is waited for: a scripted run would be over before the disk has one checkpoint."""
+    monkeypatch.setattr(checkpoints.Writer, "busy", False)
+
+
 def loop(trainer, folder, seconds=1e9):
     rows = repeating_rows()
     return train(
@@ -129,12 +135,12 @@ def loop(trainer, folder, seconds=1e9):
     )
 
 
-def test_a_checkpoint_of_another_plan_is_not_used_and_does_not_stay(tmp_path):
+def test_a_checkpoint_of_another_plan_is_not_used_and_does_not_stay(tmp_path, patient):
     state = {"identity": {"learning_rate": 1}, "progress": {}}
     checkpoints.save(tmp_path, 500, {}, state)
     progress = loop(Scripted([1.0] * 40), tmp_path, seconds=0)
     assert progress.step == 40
-    assert checkpoints.latest(tmp_path).step <= 30
+    assert checkpoints.latest(tmp_path).step == 40
 
 
 def test_the_curve_holds_the_mean_loss_since_the_point_before_and_no_nan(tmp_path):
@@ -146,7 +152,9 @@ def test_the_curve_holds_the_mean_loss_since_the_point_before_and_no_nan(tmp_pat
 
 
 @pytest.mark.parametrize(("bad", "reason"), [(math.nan, "not a finite"), (9.0, "rose from 1.00")])
-def test_a_diverged_run_goes_back_and_passes_over_the_rows_that_led_there(tmp_path, bad, reason):
+def test_a_diverged_run_goes_back_and_passes_over_the_rows_that_led_there(
+    tmp_path, patient, bad, reason
+):
     losses = [1.0] * 200
     losses[112:118] = [bad] * 6
     trainer = Scripted(losses, spike=2.0)
@@ -161,15 +169,13 @@ def test_a_diverged_run_goes_back_and_passes_over_the_rows_that_led_there(tmp_pa
     assert progress.step == 200
 
 
-def test_a_run_that_diverges_long_after_its_mark_still_goes_back_only_there(tmp_path):
+def test_a_run_that_diverges_long_after_its_mark_still_goes_back_only_there(tmp_path, patient):
     losses = [1.0] * 200
     losses[142] = math.inf
     trainer = Scripted(losses)
     progress = loop(trainer, tmp_path, seconds=0)
     assert progress.events[0]["back_to"] == 100
-    assert "reset" not in trainer.made[1:]
-    restored = max(n for n, made in enumerate(trainer.made) if isinstance(made, str))
-    assert int(trainer.made[restored].removeprefix("restored ")) in range(60, 101)
+    assert [made for made in trainer.made if isinstance(made, str)] == ["reset", "restored 100"]
 
 
 def test_a_mark_counts_only_once_the_steps_after_it_were_sound(tmp_path):
