@@ -9,9 +9,22 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Share = Field(ge=0.0, le=1.0)
+# Marks a field that no stage's result depends on: it says when checkpoints are written, or where
+# a file lies whose contents are digested besides.
+ASIDE: dict[str, JsonValue] = {"in_key": False}
+
+
+def aside(section: type[BaseModel]) -> set[str]:
+    """The fields of a section that are left out of the keys of stages."""
+    return {
+        name
+        for name, field in section.model_fields.items()
+        if isinstance(field.json_schema_extra, dict)
+        and field.json_schema_extra.get("in_key") is False
+    }
 
 
 class Section(BaseModel):
@@ -158,7 +171,9 @@ class Augmentation(Section):
     counterfactual_share: float = Field(
         0.5, ge=0, le=1, description="Share of gendered training rows given a swapped copy"
     )
-    wordnet: str | None = Field(None, description="Folder or parquet of WordNet, for more synonyms")
+    wordnet: str | None = Field(
+        None, description="Folder or parquet of WordNet, for more synonyms", json_schema_extra=ASIDE
+    )
 
 
 class Tokenization(Section):
@@ -207,8 +222,11 @@ class Pretraining(Section):
         "scratch", min_length=1,
         description="`scratch`, `champion`, a folder in Hugging Face's format, or the name of a hub "
         "model; its shape and vocabulary are then taken over",
+        json_schema_extra=ASIDE,
     )  # fmt: skip
-    revision: str | None = Field(None, description="Revision of a hub model to start from")
+    revision: str | None = Field(
+        None, description="Revision of a hub model to start from", json_schema_extra=ASIDE
+    )
     preset: Literal["custom", "minute", "tiny", "mini", "small", "base", "large"] = Field(
         "custom", description="A named shape; `custom` goes by `layers`, `width` and `heads`"
     )
@@ -271,7 +289,9 @@ class Pretraining(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="`auto` goes by the hardware and the width, never by a timing"
     )
-    checkpoint_seconds: float = Field(20.0, gt=0, description="Time between checkpoints (s)")
+    checkpoint_seconds: float = Field(
+        20.0, gt=0, description="Time between checkpoints (s)", json_schema_extra=ASIDE
+    )
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Pretraining:
@@ -325,11 +345,16 @@ class Finetuning(Headed):
 class Labelled(Headed):
     """A task with labelled files of its own; not run while `train` is empty."""
 
-    train: str | None = Field(None, min_length=1, description="File to learn from")
-    validation: str | None = Field(
-        None, min_length=1, description="File that decides which epoch is kept"
+    train: str | None = Field(
+        None, min_length=1, description="File to learn from", json_schema_extra=ASIDE
     )
-    test: str | None = Field(None, min_length=1, description="File to judge by")
+    validation: str | None = Field(
+        None, min_length=1, description="File that decides which epoch is kept",
+        json_schema_extra=ASIDE,
+    )  # fmt: skip
+    test: str | None = Field(
+        None, min_length=1, description="File to judge by", json_schema_extra=ASIDE
+    )
     from_scratch: bool = Field(
         False, description="Begin with random weights, to see what pretraining buys"
     )

@@ -38,6 +38,7 @@ from prefect.states import Completed
 from prefect.utilities.asyncutils import run_coro_as_sync
 from pydantic import BaseModel
 
+from tasks.configuration import aside
 from tasks.console import Bar, say
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.log import Log
@@ -209,7 +210,7 @@ def _digestible(value: Any) -> Any:
     if isinstance(value, Record):
         return value.digest
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", exclude=aside(type(value)))
     if isinstance(value, Mapping):
         return {str(k): _digestible(v) for k, v in value.items()}
     return value

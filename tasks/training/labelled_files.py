@@ -32,6 +32,8 @@ class Sentences:
 def content_digest(config: Labelled) -> str:
     """Digest of the files that a section names, so that changed contents are a changed input.
 
+    Their endings count, since these decide how the files are read; their folders and names do not.
+
     Raises:
         UserError: A file is not there.
     """
@@ -41,6 +43,7 @@ def content_digest(config: Labelled) -> str:
         if location is not None:
             with _there(location).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(Path(location).suffix.lower().encode())
         digest.update(name.encode())
     return digest.hexdigest()
 

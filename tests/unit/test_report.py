@@ -175,6 +175,12 @@ def _training(night: Night) -> None:
         for name, a in (("model", 0.85), ("logistic", 0.8), ("majority", 0.52))
     ]
     night.stage("floors", floors={"rows": 60, "models": rows})
+    scores = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 8}
+    tags = {"B-place": {**scores, "f1-score": 0.4}, "micro avg": {**scores, "f1-score": 0.31}}
+    night.stage("tag", report={
+        "judged_on": "test", "entity_f1": _about(0.333), "accuracy": 0.9, "tags": tags,
+        "entities": {EVIL: scores, "all": scores},
+    })  # fmt: skip
 
 
 def _evaluations(night: Night, prefix: str = "") -> None:
@@ -388,6 +394,18 @@ def test_the_baselines_stand_beside_the_model_with_their_intervals(
     assert "9,0005,000" in lstm
     majority = quality.split("commonest class of training")[1]
     assert majority.startswith("52.0 %49.0 to 55.0 %+33.0 pp+30.0 to +36.0")
+
+
+def test_a_tagger_is_shown_where_one_was_trained(
+    whole: tuple[str, Outcome, Path], tmp_path: Path
+) -> None:
+    text = Tags(whole[0]).text.replace("\u202f", " ")
+    assert "Tagger of words" in text
+    assert "Entity F133.3 %30.3 to 36.3 %on the test file" in text
+    assert "B-place50.0 %25.0 %40.0 %8" in text
+    assert "Classifier of pairs" not in text
+    without = {k: v for k, v in write_night(tmp_path / "n").stages.items() if k != "tag"}
+    assert "Tagger of words" not in _report(without, tmp_path / "out")[0]
 
 
 def test_the_conservation_table_sums_over_all_data_stages(whole: tuple[str, Outcome, Path]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.configuration import Cleaning
+from tasks.configuration import Cleaning, Pretraining
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
@@ -49,6 +49,16 @@ def test_the_same_key_is_computed_once_and_a_changed_one_again() -> None:
     assert calls == ["letters"]
     assert letters(config=Cleaning(), seed=2).key != first.key
     assert letters(config=Cleaning(fix_unicode=False), seed=1).key != first.key
+
+
+def test_what_changes_no_result_changes_no_key() -> None:
+    often, seldom = (
+        letters.key({"config": Pretraining(checkpoint_seconds=seconds), "seed": 1})
+        for seconds in (5, 300)
+    )
+    assert often == seldom
+    other = letters.key({"config": Pretraining(checkpoint_seconds=5, layers=3), "seed": 1})
+    assert other != often
 
 
 def test_a_stage_depends_on_the_contents_of_its_inputs_not_on_their_keys() -> None:
