@@ -19,8 +19,8 @@ from models.training import finetuner
 
 def budget(
     answers: TextIO, *, folder: str, shape: dict[str, int], length: int, batch: int, policy: str,
-    seconds: float, learning_rate: float, seed: int, tune: dict[str, Any] | None, kind: str,
-    recipe: dict[str, Any],
+    seconds: float, learning_rate: float, mask_rate: float, seed: int, tune: dict[str, Any] | None,
+    kind: str, recipe: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Pretrain for so long on packed rows, judge, and fine-tune if asked to."""
     data = prepared.Prepared.open(Path(folder))
@@ -33,7 +33,7 @@ def budget(
 
     model, _ = ours.train(
         rows, shape, policy=policy, batch=batch, seconds=seconds, learning_rate=learning_rate,
-        seed=seed, kind=kind, report=report, **recipe,
+        mask_rate=mask_rate, seed=seed, kind=kind, report=report, **recipe,
     )  # fmt: skip
     nats = _nats(model, *data.held_out("alone"))
     found: dict[str, Any] = {"nats": nats, "layouts": {"alone": nats}, "steps": done}

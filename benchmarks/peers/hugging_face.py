@@ -1,7 +1,7 @@
 """Hugging Face's `Trainer` with `BertForMaskedLM`, on torch.
 
 Model: BERT with a feed-forward layer of four times the width, dropout 0 in pretraining as in ours.
-Data: `DataCollatorForLanguageModeling` at 15 %, its own 80/10/10. Layouts:
+Data: `DataCollatorForLanguageModeling`, its own 80/10/10. Layouts:
 
 - `max_length`: a document a row, padded to the row's length (`run_mlm.py --line_by_line
   --pad_to_max_length`);
@@ -57,7 +57,7 @@ def throughput(
 
 def budget(
     answers: TextIO, *, folder: str, shape: dict[str, int], length: int, batch: int, bf16: bool,
-    seconds: float, learning_rate: float, seed: int, tune: dict[str, Any] | None,
+    seconds: float, learning_rate: float, mask_rate: float, seed: int, tune: dict[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Pretrain for so long on grouped texts, judge, and fine-tune if asked to.
 
@@ -71,7 +71,7 @@ def budget(
     clock = Clock(seconds)
     trainer = _trainer(
         model, rows, batch=batch, bf16=bf16, learning_rate=learning_rate, seed=seed,
-        callback=_Until(clock), schedule=clock.factor,
+        callback=_Until(clock), schedule=clock.factor, mask_rate=mask_rate,
     )  # fmt: skip
     done = trainer.train()
     nats = {name: _nats(model, *data.held_out(name)) for name in prepared.LAYOUTS}
@@ -157,13 +157,14 @@ def _model(shape: dict[str, int], seed: int = 0) -> BertForMaskedLM:
 def _trainer(
     model: BertForMaskedLM, rows: list[list[int]], *, batch: int, bf16: bool, learning_rate: float,
     seed: int, callback: TrainerCallback, schedule: Callable[[int], float] | None = None,
+    mask_rate: float = corpora.MASK_RATE,
 ) -> Trainer:  # fmt: skip
     arguments = TrainingArguments(
         output_dir=tempfile.mkdtemp(), per_device_train_batch_size=batch, max_steps=_FOREVER,
         bf16=bf16, use_cpu=True, report_to=[], save_strategy="no", disable_tqdm=True, seed=seed,
         learning_rate=learning_rate, weight_decay=0.01, warmup_steps=0,
     )  # fmt: skip
-    collator = DataCollatorForLanguageModeling(_tokenizer(), mlm_probability=corpora.MASK_RATE)
+    collator = DataCollatorForLanguageModeling(_tokenizer(), mlm_probability=mask_rate)
     trainer = Trainer(model, arguments, collator, train_dataset=_Rows(rows), callbacks=[callback])
     if schedule is not None:
         optimizer = trainer.create_optimizer()

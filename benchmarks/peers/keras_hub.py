@@ -69,7 +69,7 @@ def throughput(
 
 def budget(
     answers: TextIO, *, folder: str, shape: dict[str, int], length: int, batch: int, policy: str,
-    seconds: float, learning_rate: float, seed: int, tune: dict[str, Any] | None,
+    seconds: float, learning_rate: float, mask_rate: float, seed: int, tune: dict[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Pretrain for so long on grouped texts, judge, and fine-tune if asked to.
 
@@ -80,7 +80,7 @@ def budget(
     keras.utils.set_random_seed(seed)
     model = _model(shape, length, policy, xla="auto" if policy == "float32" else False)
     clock, steps = Clock(seconds), 0
-    for one in _masked(rows, batch, length, seed=seed).repeat():
+    for one in _masked(rows, batch, length, seed=seed, rate=mask_rate).repeat():
         clock.start()
         model.optimizer.learning_rate = learning_rate * clock.factor()
         model.train_on_batch(*one)
@@ -119,8 +119,8 @@ def _model(shape: dict[str, int], length: int, policy: str, xla: str | bool) -> 
     return model
 
 
-def _slots(length: int) -> int:
-    return max(1, round(corpora.MASK_RATE * length))
+def _slots(length: int, rate: float = corpora.MASK_RATE) -> int:
+    return max(1, round(rate * length))
 
 
 def _preprocessor(length: int) -> Any:
@@ -133,11 +133,13 @@ def _preprocessor(length: int) -> Any:
     )  # fmt: skip
 
 
-def _masked(rows: corpora.Int32, batch: int, length: int, seed: int) -> tf.data.Dataset:
+def _masked(
+    rows: corpora.Int32, batch: int, length: int, seed: int, rate: float = corpora.MASK_RATE
+) -> tf.data.Dataset:
     """Shuffled batches, masked anew in every epoch by KerasHub's own layer."""
     masker = keras_hub.layers.MaskedLMMaskGenerator(
-        vocabulary_size=corpora.VOCABULARY, mask_selection_rate=corpora.MASK_RATE,
-        mask_token_id=corpora.MASK, mask_selection_length=_slots(length),
+        vocabulary_size=corpora.VOCABULARY, mask_selection_rate=rate,
+        mask_token_id=corpora.MASK, mask_selection_length=_slots(length, rate),
         unselectable_token_ids=[corpora.PAD, corpora.BEGIN, corpora.END, corpora.MASK],
     )  # fmt: skip
 
