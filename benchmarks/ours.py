@@ -13,12 +13,13 @@ import prepared
 import tensorflow as tf
 from gate import Gate
 
+from models import devices
 from models.network import encoder
 from models.network.encoder import EncoderConfig
 from models.text import packing
 from models.text.masking import slots_per_row
 from models.text.rows import Rows
-from models.training import devices, speed
+from models.training import speed
 from models.training.loop import train as loop
 from models.training.schedule import Plan
 from models.training.trainer import Trainer

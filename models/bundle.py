@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import inference
+from models import devices, inference
 from models.network import hugging_face
 from models.network.configuration import EncoderConfig
 from models.network.encoder import MaskedLanguageModel
 from models.network.heads import Classifier
 from models.text.batching import batches, pad
 from models.text.reader import MASK, Reader
-from models.training import devices
 
 ENCODER, CLASSIFIER = "encoder", "classifier"
 _FEWEST_POSITIONS, _MOST_POSITIONS = 256, 4096  # of a batch

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from models.devices import lanes, side_by_side
 from models.network.heads import Head
 from models.text.batching import batches, pad
-from models.training.devices import lanes, side_by_side
 from models.training.examples import IGNORED, Batch, LabelledRows, class_weights, plan
 from models.training.layerwise import trained
 from models.training.optimizer import AdamW

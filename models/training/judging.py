@@ -14,9 +14,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models import inference
+from models.devices import side_by_side
 from models.text.masking import Alphabet, mask, slots_per_row
 from models.text.rows import Rows
-from models.training.devices import side_by_side
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]

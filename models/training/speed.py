@@ -20,7 +20,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from models.training.devices import lanes, side_by_side
+from models.devices import lanes, side_by_side
 
 _STEP = 3  # forward, and backward twice
 _SIZES = (512, 1024, 2048, 4096, 8192)

@@ -43,9 +43,9 @@ def lstm_guesses(
         seed: Seed of the head, the dropout and the order of the rows.
         log: Progress.
     """
+    from models import devices
     from models.network.lstm_classifier import lstm_classifier
     from models.text.reader import Reader
-    from models.training import devices
 
     devices.prepare()
     reader = Reader.load(tokenizer, finetune.max_tokens)

@@ -71,9 +71,9 @@ def baselines(
     Raises:
         UserError: The LSTM's loss diverged.
     """
+    from models import devices
     from models.text.masking import Alphabet
     from models.text.rows import Rows, open_order
-    from models.training import devices
     from models.training.judging import hide
 
     devices.prepare()
@@ -117,8 +117,8 @@ def _plan(config: Baselines, pretrain: Pretraining, length: int, seed: int) -> P
 
 
 def _encoder(pretrained: Path, hidden: Hidden, batch: int) -> Judged:
+    from models import devices
     from models.network import hugging_face
-    from models.training import devices
 
     devices.prepare()
     model = hugging_face.load_masked(pretrained / "model")
@@ -145,8 +145,8 @@ def _train_lstm(
     log: Log,
 ) -> tuple[LstmMaskedModel, int]:
     """The trained LSTM and how many positions it was shown."""
+    from models import devices
     from models.network.lstm import LstmConfig, build_lstm
-    from models.training import devices
     from models.training.loop import Diverged, Now, train
     from models.training.trainer import Trainer
 

@@ -106,9 +106,9 @@ def _train(
     seed: int,
     curve: Curve,
 ) -> tuple[Classifier, Trained]:
+    from models import devices
     from models.network.heads import build_classifier, start_from
     from models.text.reader import Reader
-    from models.training import devices
 
     reader = Reader.load(tokenizer, config.max_tokens)
     training = _rows(reader, rows.filter(pl.col("split") == "train"), classes)

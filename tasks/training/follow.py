@@ -67,8 +67,9 @@ def follow(scratches: Path) -> int:
     Raises:
         UserError: This process is not one of several workers, or the first one left no job.
     """
+    from models import devices
     from models.text.rows import Rows, open_order
-    from models.training import devices, distribution
+    from models.training import distribution
     from models.training.loop import train
 
     try:

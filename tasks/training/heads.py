@@ -106,8 +106,8 @@ def trained_numbers(trained: Trained) -> dict[str, float]:
 
 def load_pretrained(folder: Path) -> MaskedLanguageModel:
     """The pretrained model of a folder that `pretrain` wrote as `model/`."""
+    from models import devices
     from models.network import hugging_face
-    from models.training import devices
 
     devices.prepare()
     return hugging_face.load_masked(folder)

@@ -94,8 +94,8 @@ def _train(
     seed: int,
     curve: Curve,
 ) -> tuple[Classifier, Trained]:
+    from models import devices
     from models.network.heads import build_classifier, start_from
-    from models.training import devices
 
     masked = load_pretrained(pretrained)
     policy = devices.dtype_policy("auto", masked.config.width)

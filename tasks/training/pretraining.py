@@ -43,8 +43,9 @@ def make_trainer(
         UserError: The model to start from cannot be used, or the rows of a batch cannot be shared
             out among the devices.
     """
+    from models import devices
     from models.text.masking import Alphabet
-    from models.training import devices, distribution
+    from models.training import distribution
     from models.training.trainer import Trainer
 
     devices.prepare()  # before anything that makes TensorFlow choose its threads
@@ -91,9 +92,9 @@ def make_plan(config: Pretraining, length: int, seed: int) -> Plan:
 def _model(
     config: Pretraining, tokenizer: Tokenizer, start: Path | None, seed: int
 ) -> MaskedLanguageModel:
+    from models import devices
     from models.network import hugging_face
     from models.network.encoder import build
-    from models.training import devices
 
     if start is None:
         vocabulary = max(tokenizer.get_vocab().values()) + 1

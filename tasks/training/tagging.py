@@ -99,9 +99,9 @@ class Tagger:
         config: Tagging,
         seed: int,
     ) -> None:
+        from models import devices
         from models.network.heads import build_tagger, start_from
         from models.text.reader import Reader
-        from models.training import devices
 
         policy = devices.dtype_policy("auto", masked.config.width)
         self.labels = labels

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from models.training import devices
+from models import devices
 
 
 @pytest.mark.parametrize(
