@@ -90,7 +90,7 @@ def _hash_block(texts: pl.Series) -> tuple[Positions, Hashes, Digests]:
     Texts with other than ASCII characters are normalised by Polars first, and hashed after the
     others; then all are put in order.
     """
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_text as kernels
 
     ascii_only = texts.str.len_bytes() == texts.str.len_chars()
     order = np.concatenate([ascii_only.arg_true().to_numpy(), (~ascii_only).arg_true().to_numpy()])
