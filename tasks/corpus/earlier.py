@@ -147,7 +147,7 @@ class Earlier:
         begin = 0
         for batch in _texts(self._folder):
             first, last = np.searchsorted(pairs[:, 1], [begin, begin + len(batch)])
-            some = pairs[first:last] - [0, begin]
+            some = pairs[first:last] - np.array([0, begin], np.int64)
             wanted, some[:, 1] = np.unique(some[:, 1], return_inverse=True)
             begin += len(batch)
             if not len(some):

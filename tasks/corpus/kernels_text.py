@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ _START = np.uint64(0xCBF29CE484222325)
 
 
 @compiled
-def code_point(data: Bytes, at: int) -> tuple[int, int]:
+def code_point(data: Bytes, at: int) -> Any:
     """The code point at a place of valid UTF-8, and where the next one begins."""
     first = np.int64(data[at])
     if first < 0x80:

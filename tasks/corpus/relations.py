@@ -112,9 +112,7 @@ class Relations:
     def write_index(self, folder: Path, row_ids: pl.Series, raw: pl.Series, kept: Flags) -> None:
         """Leave an index of the kept rows to later nights; `raw` are the texts as they were read."""
         before = hash_texts(raw, self._folder).digests
-        write_index(
-            folder, row_ids, self._words.digests, before, self._keys, kept, self._config
-        )
+        write_index(folder, row_ids, self._words.digests, before, self._keys, kept, self._config)
 
     def _near(self, among: Flags) -> Clusters:
         threshold = self._config.near_duplicate_similarity

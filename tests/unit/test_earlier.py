@@ -35,6 +35,7 @@ def edited(one: str) -> str:
 
 OLD = [text() for _ in range(40)]
 NEW = [text() for _ in range(40)]
+SPOILT = f"<p>{text()}</p> Write to a@b.org."
 
 
 def night(root: Path, texts: list[str], earlier: Path | None = None, **settings: str) -> Path:
@@ -65,8 +66,7 @@ def seen(root: Path) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def yesterday(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spoilt = f"<p>{OLD[0]}</p> Write to a@b.org."
-    return night(tmp_path_factory.mktemp("yesterday"), [*OLD, OLD[3].upper(), spoilt])
+    return night(tmp_path_factory.mktemp("yesterday"), [*OLD, OLD[3].upper(), SPOILT])
 
 
 def tonight() -> list[str]:
@@ -83,10 +83,9 @@ def test_every_copy_is_found_exact_or_near_and_no_new_row(tmp_path: Path, yester
 def test_a_row_is_known_by_its_text_before_and_after_repair(
     tmp_path: Path, yesterday: Path
 ) -> None:
-    read = f"<p>{OLD[0]}</p> Write to a@b.org."
     repaired = pl.read_parquet(yesterday / "corpus.parquet")["text"][-2]
-    assert repaired != read
-    night(tmp_path, [read, repaired, *NEW], yesterday)
+    assert repaired != SPOILT
+    night(tmp_path, [SPOILT, repaired, *NEW], yesterday)
     assert seen(tmp_path)["seen_before"].to_list() == [True, True, *[False] * 40]
 
 
@@ -142,8 +141,8 @@ def test_the_index_holds_the_kept_rows_and_is_the_same_each_time(
 ) -> None:
     index, corpus = (pl.read_parquet(yesterday / name) for name in (INDEX, "corpus.parquet"))
     assert index["row_id"].to_list() == corpus["row_id"].to_list()
-    assert corpus.height == 42  # two of the 43 training rows repeat another
-    again = night(tmp_path, [*OLD, OLD[3].upper(), f"<p>{OLD[0]}</p> Write to a@b.org."])
+    assert corpus.height == 42  # one of the 42 training rows repeats another
+    again = night(tmp_path, [*OLD, OLD[3].upper(), SPOILT])
     assert (again / INDEX).read_bytes() == (yesterday / INDEX).read_bytes()
 
 

@@ -18,6 +18,8 @@ from tasks.corpus.spill import Spill
 from tasks.corpus.wordgrams import split_words, word_grams
 
 ROOT = Path(__file__).parents[2]
+HASHES = [6741652983799702317, 12659840982561629430]
+SIGNATURES = [[502249236, 3469493797, 282092112, 3204620329]]
 SCRIPTS = [
     "Hello, World! Don’t stop 'quoted' o' the 3rd", "她出生在北方的一个小城。", "สวัสดีชาวโลกทั้งหลาย abc",
     "", None, "Café CAFE\u0301 ΣΑΣ İstanbul 12a'b'c ''x", "a'她 b' c　ｆｕｌｌ", "don't DON’T cafe\u0301",
@@ -47,7 +49,7 @@ def test_a_digest_is_of_the_text_in_lower_case_with_single_spaces(text: str, nor
 
 
 def test_hashes_are_the_same_today_as_in_the_index_of_an_earlier_night() -> None:
-    words = hash_texts(pl.Series(["Words don’t change", "北方 words"]))
+    words = hash_texts(pl.Series(["Don’t 北"]))
     assert words.hashes.tolist() == HASHES
     assert signatures(words, 4).tolist() == SIGNATURES
 
@@ -97,7 +99,9 @@ def test_the_bands_miss_pairs_as_often_as_the_formula_says() -> None:
     expected = np.array([missed(J, width, permutations) for J in true])
     apart = (keys[:, ::2] != keys[:, 1::2]).all(axis=0)
     assert expected.mean() > 0.3
-    assert abs(apart.mean() - expected.mean()) < 4 * np.sqrt((expected * (1 - expected)).mean() / 400)
+    assert abs(apart.mean() - expected.mean()) < 4 * np.sqrt(
+        (expected * (1 - expected)).mean() / 400
+    )
     assert missed(0.7, band_width(0.7, 128), 128) < 2e-4
 
 

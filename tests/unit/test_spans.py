@@ -29,14 +29,17 @@ def text(words: int) -> str:
 
 def ratios(texts: list[str], documents: int = 3) -> list[float]:
     series = pl.Series(texts)
-    found = span_ratios(
-        hash_texts(series), exact_clusters(series), size=30, documents=documents
-    )
+    found = span_ratios(hash_texts(series), exact_clusters(series), size=30, documents=documents)
     return [round(float(value), 6) for value in found]
 
 
 def test_the_words_of_a_passage_in_three_documents_are_counted_once_each() -> None:
-    texts = [f"{text(65)} {FOOTER}", f"{FOOTER} {text(15)} {FOOTER}", f"{text(5)} {FOOTER}", text(60)]
+    texts = [
+        f"{text(65)} {FOOTER}",
+        f"{FOOTER} {text(15)} {FOOTER}",
+        f"{text(5)} {FOOTER}",
+        text(60),
+    ]
     assert ratios(texts) == [0.35, round(70 / 85, 6), round(35 / 40, 6), 0.0]
 
 
@@ -80,10 +83,10 @@ def test_small_shards_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_leaks_are_the_same_in_small_shards_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     held = [text(40) for _ in range(30)]
     kept = [text(40) for _ in range(30)]
-    leaked = [f"{one} {text(10)}" for one in held[:15]] + [" ".join(one.split()[:14]) for one in held]
-    rows = pl.DataFrame(
-        {"text": held + kept + leaked, "split": ["test"] * 30 + ["train"] * 75}
-    )
+    leaked = [f"{one} {text(10)}" for one in held[:15]] + [
+        " ".join(one.split()[:14]) for one in held
+    ]
+    rows = pl.DataFrame({"text": held + kept + leaked, "split": ["test"] * 30 + ["train"] * 75})
     everyone = np.ones(rows.height, bool)
     whole = Relations(rows, Profiling()).leaks(everyone)
     assert whole.leaked.tolist() == [False] * 60 + [True] * 15 + [False] * 30
@@ -97,9 +100,7 @@ def test_leaks_are_the_same_in_small_shards_and_blocks(monkeypatch: pytest.Monke
 def test_a_cluster_says_over_how_many_rows_splits_and_sources_it_reaches() -> None:
     one, other = text(40), text(40)
     texts = [one, one.upper(), f"{one} more", other, text(40)]
-    rows = pl.DataFrame(
-        {"text": texts, "split": ["train", "test", "train", "train", "train"]}
-    )
+    rows = pl.DataFrame({"text": texts, "split": ["train", "test", "train", "train", "train"]})
     found = Relations(rows, Profiling()).spread(pl.Series(["a", "a", "b", "a", "b"]))
     assert found["duplicate_rows"].to_list() == [3, 3, 3, 1, 1]
     assert found["duplicate_splits"].to_list() == [2, 2, 2, 1, 1]
