@@ -97,7 +97,7 @@ def clusters_of_keys(
         threshold: Least similarity.
         folder: Where the candidates' shingles are put.
     """
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_grams as kernels
 
     found = np.arange(len(among))
     rows = np.flatnonzero(among & (np.diff(words.starts) > 0))
@@ -122,7 +122,7 @@ def _shared_buckets(
     keys: Keys, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
     """Each (place in rows, bucket) of a bucket with more than one row, and how many buckets."""
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_grams as kernels
 
     bits = max(4, int(2 * len(rows)).bit_length())
     members, buckets = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
@@ -141,7 +141,7 @@ def _shingle_sets(
     words: Hashes, rows: NDArray[np.int64], folder: Path | None
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """The different shingles of some rows, in order and on disk, and where each row's begin."""
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_grams as kernels
 
     spill: Spill[np.uint64] = Spill(np.uint64, folder)
     starts, total = [np.zeros(1, np.int64)], 0

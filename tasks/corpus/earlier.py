@@ -139,7 +139,7 @@ class Earlier:
             keys: Of tonight's bands, (bands, rows).
             among: The rows that are looked at.
         """
-        from tasks.corpus import kernels
+        from tasks.corpus import kernels_grams as kernels
 
         found = np.zeros(len(among), np.bool_)
         pairs = self._candidates(keys, np.flatnonzero(among & (words.counts > 0)))

@@ -1,4 +1,4 @@
-"""The inner loops of reading texts: white space, words and their hashes; laid out like `kernels`."""
+"""The inner loops of reading texts: white space, words and their hashes; laid out like `kernels_grams`."""
 
 from __future__ import annotations
 

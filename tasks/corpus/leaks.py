@@ -133,7 +133,8 @@ class HeldOut:
 
     def _twins(self, roles: NDArray[np.uint8], unsure: Flags, threshold: float) -> Pairs:
         """The unsure rows to which a held-out row that shares text with them is nearly the same."""
-        from tasks.corpus import kernels, kernels_shared
+        from tasks.corpus import kernels_grams as kernels
+        from tasks.corpus import kernels_shared
 
         some = [np.zeros((0, 2), np.int64)]
         for grams, rows, found in self._found(roles, _TRAIN, _HELD):

@@ -75,7 +75,7 @@ def signatures(
         size: Words of a shingle.
         rows: Which texts; all if not given.
     """
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_grams as kernels
 
     rows = np.arange(len(words.starts) - 1) if rows is None else rows
     found = np.empty((len(rows), permutations), np.uint32)
@@ -97,7 +97,7 @@ def band_keys(
         permutations: Length of a signature.
         folder: Where the file is put.
     """
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_grams as kernels
 
     keys = spilled((permutations // width, len(words.starts) - 1), np.uint32, folder)
     for begin in range(0, len(rows), _ROWS):

@@ -51,7 +51,7 @@ def gram_blocks(words: Hashes, size: int) -> Iterator[Block]:
         words: Of the texts.
         size: Words of an n-gram.
     """
-    from tasks.corpus import kernels
+    from tasks.corpus import kernels_grams as kernels
 
     starts, begin, last = words.starts, 0, len(words.starts) - 1
     while begin < last:
