@@ -9,6 +9,7 @@ from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus.clean import clean
+from tasks.corpus.earlier import earlier_night, folder_digest
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
@@ -16,7 +17,7 @@ from tasks.corpus.validate import validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
-from tasks.tracking import runs
+from tasks.tracking import history, runs
 
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
@@ -34,10 +35,11 @@ def prepare(
     with runs.subflow("prepare", configuration, night):
         content = source_digest(c.source)
         raw = ingest(config=c.source, seed=c.seed, content=content)
-        signals = profile(raw, config=c.profile)
+        before = _earlier(c, raw)
+        signals = profile(raw, before, config=c.profile)
         checked = validate(raw, signals, config=c.validation, strict=False)
-        cleaned = clean(raw, signals, config=c.clean)
-        clean_signals = profile(cleaned, config=c.profile, title="profile_clean")
+        cleaned = clean(raw, signals, before, config=c.clean)
+        clean_signals = profile(cleaned, before, config=c.profile, title="profile_clean")
         verified = validate(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
         )
@@ -52,3 +54,14 @@ def prepare(
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,
         "correct": corrected, "augment": augmented,
     }  # fmt: skip
+
+
+def _earlier(c: Configuration, raw: Record) -> Record | None:
+    """The earlier night's clean corpus that rows are looked up in, if one is asked for and there."""
+    place = c.profile.earlier
+    if place == "none":
+        return None
+    if place in ("last", "champion"):
+        found = history.earlier("clean", 1, raw, like="ingest", accepted=place == "champion")
+        return found[0] if found else None
+    return earlier_night(location=place, content=folder_digest(place))

@@ -124,6 +124,33 @@ class Profiling(Section):
     leak_share: float = Field(
         0.5, gt=0, le=1, description="Share of a row's n-grams found in the test split that makes a leak"
     )  # fmt: skip
+    probe_leaks: Literal["report", "quarantine"] = Field(
+        "quarantine", description="What becomes of training rows that state a fact probe word for word"
+    )  # fmt: skip
+    span_words: int = Field(
+        30, ge=10, le=1000, description="Least length of a passage that makes boilerplate (words)"
+    )
+    span_documents: int = Field(
+        3, ge=2, le=255, description="Different documents that have such a passage (documents)"
+    )
+    earlier: str = Field(
+        "none", min_length=1,
+        description="Earlier night that rows are looked up in: `none`, `last`, `champion` (the last "
+        "that was accepted), or a folder with an earlier night's clean corpus",
+    )  # fmt: skip
+    seen_before: Literal["report", "quarantine_exact", "quarantine"] = Field(
+        "report", description="What becomes of training rows that the earlier night had: nothing, "
+        "those with the same text go to quarantine, or those nearly the same too",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Profiling:
+        if self.earlier == "none" and self.seen_before != "report":
+            raise ValueError(
+                f"profile.seen_before is {self.seen_before!r}, and profile.earlier names no night "
+                "that rows could have been seen in"
+            )
+        return self
 
 
 class Validation(Section):

@@ -25,18 +25,18 @@ from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.cleaning_report import report
 from tasks.corpus.duplicates import Flags
-from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
+from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
+from tasks.corpus.relations import Relations
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
-from tasks.corpus.wordgrams import split_words
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
 
 EMPTY, LEAK, EXACT, NEAR = "empty_after_repair", "test_leak", "exact_duplicate", "near_duplicate"
-_PROBES = "probes.parquet"
+PROBE, SEEN, NEAR_SEEN = "probe_leak", "seen_before", "near_seen_before"
 _NAMED = 4
 _ROUNDS = 3
 
@@ -50,14 +50,24 @@ class _Finding:
 
 
 @stage
-def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: Log) -> Outcome:
+def clean(
+    ingested: Path,
+    profiled: Path,
+    earlier: Path | None = None,
+    *,
+    config: Cleaning,
+    out: Path,
+    log: Log,
+) -> Outcome:
     """Repair and quarantine.
 
     Args:
         ingested: Folder of the rows.
         profiled: Folder of their signals, and the settings duplicates were found with.
+        earlier: An earlier night's clean corpus, whose rows need not be compared again.
         config: Which repairs to make.
-        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`.
+        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`, and
+            `duplicates.parquet` for later nights.
         log: Progress.
 
     Raises:
@@ -74,10 +84,14 @@ def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: L
     log.progress(1, 3, "row rules")
     findings = _noise(repaired, _remeasured(rows, repaired, signals))
     log.progress(2, 3, "duplicates and leaks")
-    findings |= _superfluous(repaired, findings, settings)
+    relations = Relations(repaired, settings, out, earlier)
+    probes = read_table(ingested / PROBES)
+    findings |= _superfluous(relations, repaired["row_id"], findings, settings, probes)
     _write(out, rows, repaired, findings, repairs)
-    if (ingested / _PROBES).exists():
-        copyfile(ingested / _PROBES, out / _PROBES)
+    kept = ~np.isin(np.arange(rows.height), list(findings))
+    relations.write_index(out, rows["row_id"], rows["text"], kept)
+    if (ingested / PROBES).exists():
+        copyfile(ingested / PROBES, out / PROBES)
     log.progress(3, 3)
     return _outcome(rows, repaired, findings, repairs)
 
@@ -133,19 +147,26 @@ def _sentence(rule: RowRule, value: float) -> str:
 
 
 def _superfluous(
-    repaired: pl.DataFrame, findings: dict[int, _Finding], settings: Profiling
+    relations: Relations,
+    row_ids: pl.Series,
+    findings: dict[int, _Finding],
+    settings: Profiling,
+    probes: pl.DataFrame | None,
 ) -> dict[int, _Finding]:
-    """Leaks and duplicates among the rows that pass.
+    """Leaks, duplicates, and if asked for rows seen before, among the rows that pass.
 
     Fewer rows make fewer sequences common phrasing, which can show further leaks, so these are
     looked for again after each removal. Removing rows never makes new duplicates.
     """
-    relations = Relations(repaired, split_words(repaired["text"]), settings)
-    left: Flags = np.ones(repaired.height, bool)
+    left: Flags = np.ones(len(row_ids), bool)
     left[list(findings)] = False
     found = _leaks(relations, left)
+    if settings.probe_leaks == "quarantine":
+        found |= _probe_leaks(relations, left, probes)
+    if settings.seen_before != "report":
+        found |= _seen(relations, left, near=settings.seen_before == "quarantine")
     duplicates = relations.duplicates(left)
-    row_ids, kept = repaired["row_id"], duplicates["near_cluster"]
+    kept = duplicates["near_cluster"]
     for column, reason, wording in (
         ("is_exact_duplicate", EXACT, "repeats"),
         ("is_near_duplicate", NEAR, "nearly repeats"),
@@ -154,6 +175,33 @@ def _superfluous(
             found[row] = _Finding(reason, f"{wording} {row_ids[kept[row]]}, which is kept")
             left[row] = False
     return found | _leaks(relations, left)
+
+
+def _probe_leaks(
+    relations: Relations, left: Flags, probes: pl.DataFrame | None
+) -> dict[int, _Finding]:
+    """Rows that state a probe, which then leave."""
+    told = relations.stated(left, probes)
+    rows = np.flatnonzero(told >= 0)
+    left[rows] = False
+    names = [] if probes is None else probes["probe_id"].gather(told[rows]).to_list()
+    return {
+        int(row): _Finding(PROBE, f"states the fact probe {name} word for word")
+        for row, name in zip(rows, names, strict=True)
+    }
+
+
+def _seen(relations: Relations, left: Flags, *, near: bool) -> dict[int, _Finding]:
+    """Rows that the earlier night had, which then leave."""
+    seen = relations.seen(left)
+    found: dict[int, _Finding] = {}
+    for column, wording in (
+        (SEEN, "the earlier night had this text"),
+        (NEAR_SEEN, "the earlier night had nearly this text"),
+    )[: 1 + near]:
+        found |= {int(row): _Finding(column, wording) for row in seen[column].arg_true()}
+    left[list(found)] = False
+    return found
 
 
 def _leaks(relations: Relations, left: Flags) -> dict[int, _Finding]:

@@ -1,55 +1,59 @@
-"""Which training rows repeat another: exactly, or nearly.
+"""Which rows repeat another: exactly, or nearly.
 
 Exact: equal after NFC, lower case and one space for any white space (so a copy with another
-line break or capital is still a copy).
+line break or capital is still a copy). Equal means equal BLAKE2b-128 digests.
 
 Near: the sets of word 3-grams have a Jaccard similarity |A & B| / |A | B| of at least the
-threshold (Lee et al. 2022, arXiv:2107.06499, do the same with 5-grams on long documents).
-Candidates come from MinHash signatures cut into bands (Broder 1997; banding as in Leskovec et al.,
-Mining of Massive Datasets, ch. 3), the widest that miss at most one pair in a thousand at the
-threshold. Every candidate is then compared exactly.
+threshold (Lee et al. 2022, arXiv:2107.06499, do the same with 5-grams on long documents); in
+scripts without spaces a character stands for a word. Candidates come from the bands of MinHash
+signatures (`minhash`), which misses at most one pair in a thousand at the threshold. Every
+candidate is then compared exactly.
 
 Rows are read in order and compared with the rows kept so far. A row is marked only if a kept row
-is that similar to it. Joining all similar pairs instead would chain rows whose ends have nothing
-in common, which in a corpus of similar phrasing throws away most of it.
+is that similar to it, and that row is the representative of its cluster. Joining all similar pairs
+instead would chain rows whose ends have nothing in common, which in a corpus of similar phrasing
+throws away most of it.
+
+In memory are held, whatever the length of the texts, some 60 bytes a row and 24 bytes for each
+band that a row shares with another. Words, keys and the shingles of candidates are on disk.
+
+Not found: near duplicates of a row that shares all its common bands with more than 256 kept rows
+each. Such bands are phrasing of the corpus, and comparing within them would take quadratic time.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.corpus.wordgrams import Grams, Words, word_grams
+from tasks.corpus.hashing import Digests, hash_texts
+from tasks.corpus.minhash import SHINGLE, Hashes, Keys, band_keys, band_width
+from tasks.corpus.spill import Spill
 
 Flags = NDArray[np.bool_]
 Clusters = NDArray[np.int64]
 
-SHINGLE = 3
-_SEED = 7
-_MOST_MISSED = 1e-3
-_WIDEST_BAND = 8
-# Candidates whose signatures agree this many standard deviations less than the threshold asks are
-# not compared exactly; the estimate's standard deviation is at most 0.5 / sqrt(permutations).
-_DEVIATIONS = 4.0
-
-
-def normalised(texts: pl.Series) -> pl.Series:
-    """The form in which texts are compared for equality."""
-    spaced = texts.fill_null("").str.normalize("NFC").str.to_lowercase()
-    return spaced.str.replace_all(r"\s+", " ").str.strip_chars()
+_CROWD = 256  # kept rows that a band's bucket holds at most
+_SETS = 20_000  # rows whose shingles are made together
 
 
 def exact_clusters(texts: pl.Series) -> Clusters:
-    """The place of the first row with the same normalised text: (rows,).
+    """The place of the first row with the same normalised text: (rows,)."""
+    return digest_clusters(hash_texts(texts).digests)
+
+
+def digest_clusters(digests: Digests) -> Clusters:
+    """The place of the first row with the same digest: (rows,).
 
     Texts without a character are each their own: they have nothing in common.
     """
-    frame = normalised(texts).alias("text").to_frame().with_row_index("row")
-    first = pl.col("row").first().over("text")
-    own = pl.when(pl.col("text") == "").then(pl.col("row")).otherwise(first)
+    frame = pl.DataFrame({"a": digests[:, 0], "b": digests[:, 1]}).with_row_index("row")
+    first = pl.col("row").first().over("a", "b")
+    blank = (pl.col("a") == 0) & (pl.col("b") == 0)
+    own = pl.when(blank).then(pl.col("row")).otherwise(first)
     return frame.select(own.cast(pl.Int64)).to_series().to_numpy().copy()
 
 
@@ -67,7 +71,7 @@ def repeats(clusters: Clusters, among: Flags) -> tuple[Flags, Clusters]:
     return first != np.arange(len(clusters)), first
 
 
-def near_clusters(words: Words, among: Flags, threshold: float, permutations: int) -> Clusters:
+def near_clusters(words: Hashes, among: Flags, threshold: float, permutations: int) -> Clusters:
     """For each row the kept row that it nearly repeats, itself if none: (rows,).
 
     Args:
@@ -76,37 +80,36 @@ def near_clusters(words: Words, among: Flags, threshold: float, permutations: in
         threshold: Least Jaccard similarity of the sets of word 3-grams.
         permutations: Length of the MinHash signatures.
     """
-    grams = word_grams(words, SHINGLE)
-    leaders = np.arange(len(among))
-    rows = np.flatnonzero(among & (words.counts > 0))
-    if len(rows) < 2:
-        return leaders
-    signatures = _signatures(grams, rows, permutations)
-    buckets, shared = _buckets(signatures, band_width(threshold, permutations))
-    kept: dict[int, list[int]] = defaultdict(list)
-    for place in np.flatnonzero(shared):
-        mine = buckets[place].tolist()
-        found = sorted({other for bucket in mine for other in kept.get(bucket, ())})
-        leader = _first_similar(place, found, signatures, grams, rows, threshold)
-        if leader is None:
-            for bucket in mine:
-                kept[bucket].append(int(place))
-        else:
-            leaders[rows[place]] = rows[leader]
-    return leaders
+    rows = np.flatnonzero(among & (np.diff(words.starts) > 0))
+    keys = band_keys(words, rows, band_width(threshold, permutations), permutations)
+    return clusters_of_keys(words, keys, among, threshold)
 
 
-def band_width(threshold: float, permutations: int) -> int:
-    """The widest band of r values that misses few pairs at the threshold t of p permutations.
+def clusters_of_keys(
+    words: Hashes, keys: Keys, among: Flags, threshold: float, folder: Path | None = None
+) -> Clusters:
+    """`near_clusters` of rows whose band keys are known.
 
-    A pair of similarity t shares none of the p / r bands with probability (1 - t^r)^(p / r). Wider
-    bands make fewer false candidates.
+    Args:
+        words: The texts' words.
+        keys: Of each band and row, (bands, rows).
+        among: The rows that are compared.
+        threshold: Least similarity.
+        folder: Where the candidates' shingles are put.
     """
-    return max(
-        r
-        for r in range(1, _WIDEST_BAND + 1)
-        if r == 1 or (1 - threshold**r) ** (permutations // r) <= _MOST_MISSED
-    )
+    from tasks.corpus import kernels_grams as kernels
+
+    found = np.arange(len(among))
+    rows = np.flatnonzero(among & (np.diff(words.starts) > 0))
+    members, buckets, given = _shared_buckets(keys, rows)
+    order = np.argsort(members, kind="stable")
+    shared, counts = np.unique(members, return_counts=True)
+    edges = np.concatenate([[0], np.cumsum(counts)])
+    candidates = rows[shared]
+    sets, set_starts = _shingle_sets(words, candidates, folder)
+    leaders = kernels.leaders(edges, buckets[order], given, sets, set_starts, threshold, _CROWD)
+    found[candidates] = candidates[leaders]
+    return found
 
 
 def similarity(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> float:
@@ -115,51 +118,39 @@ def similarity(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> float:
     return common / max(1, len(left) + len(right) - common)
 
 
-def _first_similar(
-    place: np.intp,
-    others: list[int],
-    signatures: NDArray[np.uint32],
-    grams: Grams,
-    rows: NDArray[np.int64],
-    threshold: float,
-) -> int | None:
-    """The first of the other rows that is similar enough."""
-    if not others:
-        return None
-    agreeing = (signatures[others] == signatures[place]).mean(axis=1)
-    own = grams.of(rows[place])
-    margin = _DEVIATIONS * 0.5 / signatures.shape[1] ** 0.5
-    for other in np.asarray(others)[agreeing >= threshold - margin]:
-        if similarity(own, grams.of(rows[other])) >= threshold:
-            return int(other)
-    return None
+def _shared_buckets(
+    keys: Keys, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
+    """Each (place in rows, bucket) of a bucket with more than one row, and how many buckets."""
+    from tasks.corpus import kernels_grams as kernels
 
-
-def _signatures(grams: Grams, rows: NDArray[np.int64], permutations: int) -> NDArray[np.uint32]:
-    """MinHash signatures of some rows: (rows, permutations)."""
-    from rensa import RMinHash
-
-    lengths = np.diff(grams.starts)[rows]
-    inside = np.zeros(len(grams.starts) - 1, bool)
-    inside[rows] = True
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint64)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-        np.ascontiguousarray(grams.hashes[inside[grams.rows]]), offsets, permutations, _SEED
-    )
-    return np.array(matrix.to_rows(), np.uint32)
-
-
-def _buckets(signatures: NDArray[np.uint32], width: int) -> tuple[NDArray[np.int64], Flags]:
-    """Each row's bucket in each band, and which rows share any bucket: (rows, bands), (rows,)."""
-    bands = signatures.shape[1] // width
-    buckets = np.zeros((len(signatures), bands), np.int64)
-    shared = np.zeros(len(signatures), bool)
+    bits = max(4, int(2 * len(rows)).bit_length())
+    members, buckets = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
     used = 0
-    for band in range(bands):
-        values = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
-        keys = values.view([("", np.uint32)] * width).ravel()
-        _, ids, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        buckets[:, band] = ids + used
-        shared |= counts[ids] > 1
-        used += len(counts)
-    return buckets, shared
+    for band in keys:
+        numbers = np.empty(len(rows), np.int32)
+        given = kernels.bucket_band(band, rows, bits, numbers)
+        inside = np.flatnonzero(numbers >= 0).astype(np.int32)
+        members.append(inside)
+        buckets.append(numbers[inside] + np.int32(used))
+        used += given
+    return np.concatenate(members), np.concatenate(buckets), used
+
+
+def _shingle_sets(
+    words: Hashes, rows: NDArray[np.int64], folder: Path | None
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The different shingles of some rows, in order and on disk, and where each row's begin."""
+    from tasks.corpus import kernels_grams as kernels
+
+    spill: Spill[np.uint64] = Spill(np.uint64, folder)
+    starts, total = [np.zeros(1, np.int64)], 0
+    for begin in range(0, len(rows), _SETS):
+        some = rows[begin : begin + _SETS]
+        room = int((words.starts[some + 1] - words.starts[some]).sum())
+        out, ends = np.empty(room, np.uint64), np.empty(len(some), np.int64)
+        used = kernels.shingle_sets(words.hashes, words.starts, some, SHINGLE, out, ends)
+        spill.append(out[:used])
+        starts.append(ends + total)
+        total += used
+    return spill.array(), np.concatenate(starts)

@@ -14,20 +14,27 @@ Not covered: paraphrases, translations, and answers given away in other words.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.corpus.duplicates import SHINGLE, Clusters, Flags, similarity
-from tasks.corpus.wordgrams import Grams, Words, word_grams
+from tasks.corpus.duplicates import Clusters, Flags
+from tasks.corpus.minhash import SHINGLE, Hashes
+from tasks.corpus.shared_grams import Block, SharedGrams, gram_blocks, table
 
 # Texts that may share an n-gram before it counts as phrasing of the corpus: the held-out text, the
 # row that leaks it, and a few edited copies of either.
 _PHRASING = 10
 # With this many n-grams a high overlap is no accident of phrasing.
 _MANY = 20
+_TRAIN, _VALIDATION, _TEST = 1, 2, 4
+_HELD = _VALIDATION | _TEST
+
+Pairs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,88 +45,105 @@ class Leaks:
     leaked: Flags
 
 
-def find_leaks(
-    words: Words,
-    clusters: Clusters,
-    splits: pl.Series,
-    among: Flags,
-    *,
-    size: int,
-    share: float,
-    threshold: float,
-) -> Leaks:
-    """Compare training rows with validation and test, and validation rows with test.
+class HeldOut:
+    """Training rows compared with validation and test, and validation rows with test.
+
+    The n-grams that splits share are found once; rows can then be judged among fewer and fewer.
 
     Args:
         words: The texts' words.
         clusters: The exact clusters.
         splits: Each row's split.
-        among: The rows that still count.
         size: Words per n-gram.
-        share: Overlap from which a training row may be a leak.
-        threshold: Jaccard similarity of a row that is nearly the same.
-
-    Returns:
-        Overlaps (0 for other splits) and leaks, which only training rows can be.
+        folder: Where files are put.
     """
-    grams = word_grams(words, size)
-    train, validation, test = (
-        (splits == name).to_numpy() & among for name in ("train", "validation", "test")
-    )
-    held_out = validation | test
-    overlap = np.zeros(len(among))
-    found = _found(grams, clusters, train, held_out)
-    for judged, against in (
-        (train, found),
-        (validation, _found(grams, clusters, validation, test)),
-    ):
-        shares = _share(against, grams)
-        overlap[judged] = shares[judged]
-    equal = train & np.isin(clusters, clusters[held_out])
-    lengths = np.diff(grams.starts)
-    suspected = train & ~equal & (overlap >= share)
-    leaked = equal | (suspected & (lengths >= _MANY))
-    for row in np.flatnonzero(suspected & ~leaked):
-        leaked[row] = _has_twin(row, words, grams, found, held_out, threshold)
-    overlap[equal] = 1.0
-    return Leaks(overlap, leaked)
 
+    def __init__(
+        self,
+        words: Hashes,
+        clusters: Clusters,
+        splits: pl.Series,
+        size: int,
+        folder: Path | None = None,
+    ) -> None:
+        from tasks.corpus import kernels_shared as kernels
 
-def _found(grams: Grams, clusters: Clusters, judged: Flags, against: Flags) -> Flags:
-    """Which n-grams of the judged rows are text of the other rows, and not phrasing: (n-grams,)."""
-    rows = grams.rows
-    here = np.flatnonzero((judged | against)[rows])
-    frame = pl.DataFrame(
-        {"gram": grams.hashes[here], "text": clusters[rows[here]], "held": against[rows[here]]}
-    )
-    held = frame.filter("held")["gram"].unique()
-    shared = frame.with_row_index("place").filter(pl.col("gram").is_in(held.implode()))
-    rare = pl.col("text").n_unique().over("gram") <= _PHRASING
-    found = np.zeros(len(rows), bool)
-    found[here[shared.filter(rare)["place"].to_numpy()]] = True
-    return found & judged[rows]
+        self._words, self._clusters = words, clusters
+        names = {"train": _TRAIN, "validation": _VALIDATION, "test": _TEST}
+        self._roles = roles = np.zeros(len(clusters), np.uint8)
+        for name, bit in names.items():
+            roles[(splits == name).to_numpy()] = bit
+        counts = np.diff(words.starts)
+        self._lengths = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
+        seen, shift = table(int(words.starts[-1]))
+        for block in gram_blocks(words, size):
+            part = roles[block.begin : block.end]
+            kernels.mark_roles(block.grams, block.bounds, part, shift, seen)
 
+        def collect(block: Block, out: NDArray[np.uint64], rows: Pairs) -> int:
+            part = roles[block.begin : block.end]
+            return kernels.collect_roles(
+                block.grams, block.bounds, part, block.begin, shift, seen, out, rows
+            )
 
-def _share(found: Flags, grams: Grams) -> NDArray[np.float64]:
-    total = np.concatenate([[0], np.cumsum(found)])
-    counts = total[grams.starts[1:]] - total[grams.starts[:-1]]
-    return np.asarray(counts / np.maximum(1, np.diff(grams.starts)))
+        self._shared = SharedGrams(gram_blocks(words, size), collect, folder)
 
+    def leaks(self, among: Flags, *, share: float, threshold: float) -> Leaks:
+        """Judge the training rows.
 
-def _has_twin(
-    row: np.intp, words: Words, grams: Grams, found: Flags, held_out: Flags, threshold: float
-) -> bool:
-    """Whether any held-out row that shares text with this row is nearly the same."""
-    mine = slice(grams.starts[row], grams.starts[row + 1])
-    shared = np.isin(grams.hashes, grams.hashes[mine][found[mine]])
-    others = np.unique(grams.rows[shared])
-    own = _shingles(words, row)
-    return any(
-        similarity(own, _shingles(words, other)) >= threshold for other in others[held_out[others]]
-    )
+        Args:
+            among: The rows that still count.
+            share: Overlap from which a training row may be a leak.
+            threshold: Jaccard similarity of a row that is nearly the same.
 
+        Returns:
+            Overlaps (0 for other splits) and leaks, which only training rows can be.
+        """
+        roles = np.where(among, self._roles, np.uint8(0))
+        train, held = roles == _TRAIN, (roles & _HELD) != 0
+        overlap = self._overlaps(roles)
+        equal = train & np.isin(self._clusters, self._clusters[held])
+        suspected = train & ~equal & (overlap >= share)
+        leaked = equal | (suspected & (self._lengths >= _MANY))
+        unsure = suspected & ~leaked
+        if unsure.any():
+            leaked[self._twins(roles, unsure, threshold)] = True
+        overlap[equal] = 1.0
+        return Leaks(overlap, leaked)
 
-def _shingles(words: Words, row: np.intp) -> NDArray[np.uint64]:
-    part = words.hashes[words.starts[row] : words.starts[row + 1]]
-    alone = Words(np.array([0, len(part)]), np.zeros(len(part), np.int64), words.vocabulary, part)
-    return word_grams(alone, SHINGLE).of(0)
+    def _overlaps(self, roles: NDArray[np.uint8]) -> NDArray[np.float64]:
+        counts = np.zeros(len(roles), np.int64)
+        for judged, against in ((_TRAIN, _HELD), (_VALIDATION, _TEST)):
+            for _, rows, found in self._found(roles, judged, against):
+                counts += np.bincount(rows[found], minlength=len(roles))
+        return np.asarray(counts / np.maximum(1, self._lengths))
+
+    def _found(
+        self, roles: NDArray[np.uint8], judged: int, against: int
+    ) -> Iterator[tuple[NDArray[np.uint64], Pairs, Flags]]:
+        """N-grams in order, their rows, and which are text of the rows to judge against."""
+        from tasks.corpus import kernels_shared as kernels
+
+        for grams, rows in self._shared.shards():
+            found = np.zeros(len(grams), np.bool_)
+            kernels.mark_found(
+                grams, rows, self._clusters, roles, judged, against, _PHRASING, found
+            )
+            yield grams, rows, found
+
+    def _twins(self, roles: NDArray[np.uint8], unsure: Flags, threshold: float) -> Pairs:
+        """The unsure rows to which a held-out row that shares text with them is nearly the same."""
+        from tasks.corpus import kernels_grams as kernels
+        from tasks.corpus import kernels_shared
+
+        some = [np.zeros((0, 2), np.int64)]
+        for grams, rows, found in self._found(roles, _TRAIN, _HELD):
+            given = (grams, rows, found, unsure, roles, _HELD)
+            pairs = np.empty((kernels_shared.partners(*given, some[0]), 2), np.int64)
+            kernels_shared.partners(*given, pairs)
+            some.append(np.unique(pairs, axis=0))
+        pairs = np.unique(np.concatenate(some), axis=0)
+        alike = np.zeros(len(pairs), np.bool_)
+        words = self._words.hashes, self._words.starts
+        kernels.similar_pairs(*words, *words, pairs, SHINGLE, threshold, alike)
+        return np.unique(pairs[alike, 0])

@@ -10,10 +10,9 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Profiling
-from tasks.corpus.duplicates import Flags, exact_clusters, near_clusters, repeats
-from tasks.corpus.leaks import Leaks, find_leaks
+from tasks.corpus.relations import Relations
 from tasks.corpus.signals import row_signals
-from tasks.corpus.wordgrams import Words, split_words
+from tasks.corpus.wordgrams import split_words
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
@@ -21,16 +20,20 @@ from tasks.stage import stage
 CORPUS = "corpus.parquet"
 SIGNALS = "signals.parquet"
 PROFILE = "profile.json"
+PROBES = "probes.parquet"
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 _CLUSTERS = ("exact_cluster", "near_cluster")
 
 
 @stage
-def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
+def profile(
+    corpus: Path, earlier: Path | None = None, *, config: Profiling, out: Path, log: Log
+) -> Outcome:
     """Write one row of signals per row of a corpus, in its order, and their distribution.
 
     Args:
-        corpus: A folder with `corpus.parquet`.
+        corpus: A folder with `corpus.parquet`, and `probes.parquet` if there are fact probes.
+        earlier: An earlier night's clean corpus to look rows up in, if there is one.
         config: How duplicates and leaks are found.
         out: Receives `signals.parquet` and `profile.json`.
         log: Progress.
@@ -38,14 +41,9 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     rows = pl.read_parquet(corpus / CORPUS)
     kept = [c for c in rows.columns if c.startswith("group_")]
     log.progress(0, 2, "signals")
-    words = split_words(rows["text"])
-    measured = row_signals(rows["text"], words)
+    measured = row_signals(rows["text"], split_words(rows["text"]))
     log.progress(1, 2, "duplicates and leaks")
-    relations, everyone = Relations(rows, words, config), np.ones(rows.height, bool)
-    leaks = relations.leaks(everyone)
-    related = relations.duplicates(everyone).with_columns(
-        pl.Series("leak_overlap", leaks.overlap), pl.Series("is_test_leak", leaks.leaked)
-    )
+    related = related_signals(rows, config, out, earlier, read_table(corpus / PROBES))
     signals = pl.concat(
         [rows.select("row_id", "split", "source", "label", *kept), measured, related],
         how="horizontal",
@@ -66,53 +64,39 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     )
 
 
-class Relations:
-    """The signals that depend on other rows: duplicates and leaks.
-
-    Both take the rows that count; the others are neither compared nor marked.
+def related_signals(
+    rows: pl.DataFrame,
+    config: Profiling,
+    folder: Path,
+    earlier: Path | None = None,
+    probes: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """What is measured of each row by comparison with the others: see `relations`.
 
     Args:
-        rows: Rows with `text` and `split`.
-        words: The words of their texts.
-        config: The thresholds.
+        rows: With `text`, `split` and `source`.
+        config: How duplicates and leaks are found.
+        folder: Where files are put that are too large for memory.
+        earlier: An earlier night's clean corpus.
+        probes: Fact probes.
     """
+    relations, everyone = Relations(rows, config, folder, earlier), np.ones(rows.height, bool)
+    leaks = relations.leaks(everyone)
+    own = pl.DataFrame(
+        {
+            "leak_overlap": leaks.overlap,
+            "is_test_leak": leaks.leaked,
+            "is_probe_leak": relations.stated(everyone, probes) >= 0,
+            "repeated_span_ratio": relations.repeated_spans(),
+        }
+    )
+    others = [relations.duplicates(everyone), own, relations.spread(rows["source"])]
+    return pl.concat([*others, relations.seen(everyone)], how="horizontal")
 
-    def __init__(self, rows: pl.DataFrame, words: Words, config: Profiling) -> None:
-        self._splits = rows["split"]
-        self._config = config
-        self._words = words
-        self._exact = exact_clusters(rows["text"])
 
-    def leaks(self, counted: Flags) -> Leaks:
-        """Overlaps with held-out rows, and which training rows are leaks."""
-        return find_leaks(
-            self._words, self._exact, self._splits, counted,
-            size=self._config.leak_ngram, share=self._config.leak_share,
-            threshold=self._config.near_duplicate_similarity,
-        )  # fmt: skip
-
-    def duplicates(self, counted: Flags) -> pl.DataFrame:
-        """Training rows that an earlier training row makes superfluous.
-
-        Returns:
-            `exact_cluster` (place of the first row of any split with the same text),
-            `is_exact_duplicate`, `near_cluster` (place of the row that is kept in a row's stead,
-            its own if there is none), `is_near_duplicate` (never also exact).
-        """
-        train = (self._splits == "train").to_numpy() & counted
-        repeated, first = repeats(self._exact, train)
-        threshold, length = self._config.near_duplicate_similarity, self._config.permutations
-        near = near_clusters(self._words, train & ~repeated, threshold, length)
-        is_near = near != np.arange(len(near))
-        near[repeated] = near[first[repeated]]
-        return pl.DataFrame(
-            {
-                "exact_cluster": self._exact,
-                "is_exact_duplicate": repeated,
-                "near_cluster": near,
-                "is_near_duplicate": is_near,
-            }
-        )
+def read_table(path: Path) -> pl.DataFrame | None:
+    """A parquet file, if it is there."""
+    return pl.read_parquet(path) if path.exists() else None
 
 
 def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:
@@ -140,6 +124,12 @@ def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:
             "near_duplicates": int(signals["is_near_duplicate"].sum()),
             "near_clusters": _clusters(train.filter(~pl.col("is_exact_duplicate")), "near_cluster"),
             "test_leaks": int(signals["is_test_leak"].sum()),
+            "probe_leaks": int(signals["is_probe_leak"].sum()),
+            "rows_alike_in_other_splits": int((signals["duplicate_splits"] > 1).sum()),
+            "rows_alike_in_other_sources": int((signals["duplicate_sources"] > 1).sum()),
+            "rows_with_repeated_passages": int((signals["repeated_span_ratio"] > 0).sum()),
+            "seen_before": int(signals["seen_before"].sum()),
+            "near_seen_before": int(signals["near_seen_before"].sum()),
         },
     }
 

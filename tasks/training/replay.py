@@ -28,9 +28,9 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Profiling
-from tasks.corpus.profile import PROFILE, Relations
+from tasks.corpus.profile import PROFILE
+from tasks.corpus.relations import Relations
 from tasks.corpus.rows import digest
-from tasks.corpus.wordgrams import split_words
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
@@ -161,5 +161,5 @@ def _leaking(rows: pl.DataFrame, held_out: pl.DataFrame, config: Profiling) -> p
     if rows.is_empty() or held_out.is_empty():
         return pl.Series(np.zeros(rows.height, bool))
     both = pl.concat([rows.select("text", "split"), held_out])
-    found = Relations(both, split_words(both["text"]), config).leaks(np.ones(both.height, bool))
+    found = Relations(both, config).leaks(np.ones(both.height, bool))
     return pl.Series(found.leaked[: rows.height])

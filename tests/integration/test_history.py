@@ -69,3 +69,42 @@ def test_a_night_whose_output_is_damaged_is_passed_over() -> None:
     assert found(9, augment(text="tonight")) == ["monday"]
     (Path(monday.uri) / "corpus.txt").write_text("tampered")
     assert found(9, augment(text="tonight")) == []
+
+
+@stage
+def decide(corpus: Path, *, promoted: bool, out: Path) -> Outcome:
+    (out / "verdict.txt").write_text(str(promoted))
+    return Outcome(summary="decided", metrics={"promoted": float(promoted)})
+
+
+@stage
+def clean(corpus: Path, *, out: Path) -> Outcome:
+    (out / "corpus.txt").write_text((corpus / "corpus.txt").read_text() + ", cleaned")
+    return Outcome(summary="cleaned")
+
+
+def judged(text: str, *, promoted: bool) -> Record:
+    opened = runs.open_night(f"night-{text}", Configuration(), None)
+    with runs.subflow("prepare", Configuration(), opened):
+        record = augment(text=text)
+        cleaned = clean(record)
+    with runs.subflow("train", Configuration(), opened):
+        pretrain(cleaned)
+        decide(cleaned, promoted=promoted)
+    runs.close_night(opened, succeeded=True)
+    return record
+
+
+def test_nights_are_told_apart_by_another_stage_and_only_accepted_ones_are_found_if_asked() -> None:
+    monday = judged("monday", promoted=True)
+    tuesday = judged("tuesday", promoted=False)
+    tonight = augment(text="tonight")
+
+    def corpora(tonight: Record, *, accepted: bool) -> list[str]:
+        records = history.earlier("clean", 9, tonight, like="augment", accepted=accepted)
+        return [(Path(record.uri) / "corpus.txt").read_text() for record in records]
+
+    assert corpora(tonight, accepted=False) == ["tuesday, cleaned", "monday, cleaned"]
+    assert corpora(tonight, accepted=True) == ["monday, cleaned"]
+    assert corpora(tuesday, accepted=True) == ["monday, cleaned"]
+    assert corpora(monday, accepted=False) == []

@@ -45,7 +45,13 @@ def cleaned(
         }
     ).write_parquet(ingested / "corpus.parquet")  # fmt: skip
     if probes:
-        pl.DataFrame({"probe_id": ["0"]}).write_parquet(ingested / "probes.parquet")
+        pl.DataFrame(
+            {
+                "probe_id": ["0"],
+                "statement": ["She was born in the town of [MASK]."],
+                "answer": ["X"],
+            }
+        ).write_parquet(ingested / "probes.parquet")
     profile.fn(ingested, config=Profiling(), out=profiled, log=Log())
     return clean.fn(ingested, profiled, config=Cleaning(), out=out, log=Log()), out
 

@@ -42,6 +42,8 @@ def folders(root: Path, rows: int = 40, **columns: Any) -> tuple[Path, Path]:
         is_exact_duplicate=pl.lit(False),
         is_near_duplicate=pl.lit(False),
         is_test_leak=pl.lit(False),
+        is_probe_leak=pl.lit(False),
+        repeated_span_ratio=pl.lit(0.0),
     )
     for name, values in columns.items():
         column = pl.Series(name, values)
