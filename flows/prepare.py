@@ -9,6 +9,7 @@ from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus.clean import clean
+from tasks.corpus.fact_patterns import patterns_text
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
@@ -33,10 +34,13 @@ def prepare(
     heading("prepare", c.source.location)
     with runs.subflow("prepare", configuration, night):
         content = source_digest(c.source)
+        patterns = patterns_text(c.contradictions.patterns, c.source.location)
         raw = ingest(config=c.source, seed=c.seed, content=content)
         signals = profile(raw, config=c.profile)
         checked = validate(raw, signals, config=c.validation, strict=False)
-        cleaned = clean(raw, signals, config=c.clean)
+        cleaned = clean(
+            raw, signals, config=c.clean, contradictions=c.contradictions, patterns=patterns
+        )
         clean_signals = profile(cleaned, config=c.profile, title="profile_clean")
         verified = validate(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"

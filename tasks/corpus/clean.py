@@ -3,7 +3,8 @@
 The noise suite's row rules are the cleaning rules: a row is quarantined because it breaks rule X,
 and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
 address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
-what is left: a duplicate of a quarantined row is not superfluous.
+what is left: a duplicate of a quarantined row is not superfluous. Last go statements that enough
+of the remaining rows contradict.
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -22,8 +23,9 @@ import orjson
 import polars as pl
 
 from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
-from tasks.configuration import Cleaning, Profiling
+from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
+from tasks.corpus.contradictions import REASON, TABLE, Contradicted, find_contradictions
 from tasks.corpus.duplicates import Flags
 from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
 from tasks.corpus.repair import repair
@@ -50,14 +52,26 @@ class _Finding:
 
 
 @stage
-def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: Log) -> Outcome:
+def clean(
+    ingested: Path,
+    profiled: Path,
+    *,
+    config: Cleaning,
+    contradictions: Contradictions | None = None,
+    patterns: str = "",
+    out: Path,
+    log: Log,
+) -> Outcome:
     """Repair and quarantine.
 
     Args:
         ingested: Folder of the rows.
         profiled: Folder of their signals, and the settings duplicates were found with.
         config: Which repairs to make.
-        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`.
+        contradictions: When statements that disagree go; left out, by the default settings.
+        patterns: The lines of the pattern file that statements are recognised by, if any.
+        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`, and
+            with patterns `contradictions.parquet`.
         log: Progress.
 
     Raises:
@@ -74,12 +88,18 @@ def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: L
     log.progress(1, 3, "row rules")
     findings = _noise(repaired, _remeasured(rows, repaired, signals))
     log.progress(2, 3, "duplicates and leaks")
-    findings |= _superfluous(repaired, findings, settings)
-    _write(out, rows, repaired, findings, repairs)
+    relations = Relations(repaired, split_words(repaired["text"]), settings)
+    findings |= _superfluous(relations, repaired["row_id"], findings)
+    when = contradictions or Contradictions()
+    found, disputed = _contradicted(relations, repaired, findings, when, patterns)
+    findings |= found
+    if patterns:
+        disputed.table.write_parquet(out / TABLE)
+    _write(out, rows, repaired, findings, repairs, disputed)
     if (ingested / _PROBES).exists():
         copyfile(ingested / _PROBES, out / _PROBES)
     log.progress(3, 3)
-    return _outcome(rows, repaired, findings, repairs)
+    return _outcome(rows, findings, repairs, disputed.metrics)
 
 
 def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -133,19 +153,18 @@ def _sentence(rule: RowRule, value: float) -> str:
 
 
 def _superfluous(
-    repaired: pl.DataFrame, findings: dict[int, _Finding], settings: Profiling
+    relations: Relations, row_ids: pl.Series, findings: dict[int, _Finding]
 ) -> dict[int, _Finding]:
     """Leaks and duplicates among the rows that pass.
 
     Fewer rows make fewer sequences common phrasing, which can show further leaks, so these are
     looked for again after each removal. Removing rows never makes new duplicates.
     """
-    relations = Relations(repaired, split_words(repaired["text"]), settings)
-    left: Flags = np.ones(repaired.height, bool)
+    left: Flags = np.ones(len(row_ids), bool)
     left[list(findings)] = False
     found = _leaks(relations, left)
     duplicates = relations.duplicates(left)
-    row_ids, kept = repaired["row_id"], duplicates["near_cluster"]
+    kept = duplicates["near_cluster"]
     for column, reason, wording in (
         ("is_exact_duplicate", EXACT, "repeats"),
         ("is_near_duplicate", NEAR, "nearly repeats"),
@@ -154,6 +173,24 @@ def _superfluous(
             found[row] = _Finding(reason, f"{wording} {row_ids[kept[row]]}, which is kept")
             left[row] = False
     return found | _leaks(relations, left)
+
+
+def _contradicted(
+    relations: Relations,
+    repaired: pl.DataFrame,
+    findings: dict[int, _Finding],
+    config: Contradictions,
+    patterns: str,
+) -> tuple[dict[int, _Finding], Contradicted]:
+    """Rows that state what others contradict, and the leaks that show when these are gone."""
+    left: Flags = np.ones(repaired.height, bool)
+    left[list(findings)] = False
+    copies = np.zeros(repaired.height, bool)
+    copies[[row for row, finding in findings.items() if finding.reason in (EXACT, NEAR)]] = True
+    disputed = find_contradictions(repaired, left, copies, patterns, config)
+    found = {row: _Finding(REASON, detail) for row, detail in disputed.quarantined.items()}
+    left[list(found)] = False
+    return (found | _leaks(relations, left) if found else {}), disputed
 
 
 def _leaks(relations: Relations, left: Flags) -> dict[int, _Finding]:
@@ -179,6 +216,7 @@ def _write(
     repaired: pl.DataFrame,
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
+    disputed: Contradicted,
 ) -> None:
     places = sorted(findings)
     gone = np.zeros(rows.height, bool)
@@ -192,15 +230,17 @@ def _write(
     quarantine.select(list(QUARANTINE)).write_parquet(out / "quarantine.parquet")
     repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
     summary = report(rows, repaired, quarantine, repairs)
+    if disputed.summary:
+        summary["contradictions"] = disputed.summary
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
 
 
 def _outcome(
     rows: pl.DataFrame,
-    repaired: pl.DataFrame,
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
+    disputed: dict[str, float],
 ) -> Outcome:
     counts = _counts([finding.reason for finding in findings.values()])
     trained = (rows["split"] == "train").arg_true()
@@ -221,6 +261,7 @@ def _outcome(
             "rows_quarantined": float(len(findings)),
             "rows_repaired": float(changed),
             **{f"quarantined_{reason}": float(n) for reason, n in counts.items()},
+            **disputed,
         },
         artifacts=("clean.json",),
         dataset=CORPUS,
