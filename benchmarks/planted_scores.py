@@ -84,9 +84,7 @@ def clean_fictional(people: int, seed: int, root: Path) -> Night:
     """Ingest, profile, clean and profile the fictional corpus in folders under `root`."""
     ingested = root / "ingested"
     ingested.mkdir(parents=True)
-    ingest.fn(
-        config=Source(people=people), seed=seed, content="fictional", out=ingested, log=Log()
-    )
+    ingest.fn(config=Source(people=people), seed=seed, content="fictional", out=ingested, log=Log())
     planted = generate(people, Defects(), seed).planted
     return clean_planted(ingested, planted, root, fictional_patterns())
 

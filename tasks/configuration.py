@@ -455,9 +455,7 @@ class Configuration(Section):
     profile: Profiling = Field(Profiling(), description="Duplicates, leaks, groups")
     validation: Validation = Field(Validation(), description="Which suites judge the data")
     clean: Cleaning = Field(Cleaning(), description="Repairs")
-    contradictions: Contradictions = Field(
-        Contradictions(), description="Statements that disagree"
-    )
+    contradictions: Contradictions = Field(Contradictions(), description="Statements that disagree")
     fairness: Fairness = Field(Fairness(), description="Groups and their correction")
     augment: Augmentation = Field(Augmentation(), description="Rows made up")
     tokenize: Tokenization = Field(Tokenization(), description="Vocabulary and sequences")

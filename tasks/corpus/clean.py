@@ -93,8 +93,6 @@ def clean(
     when = contradictions or Contradictions()
     found, disputed = _contradicted(relations, repaired, findings, when, patterns)
     findings |= found
-    if patterns:
-        disputed.table.write_parquet(out / TABLE)
     _write(out, rows, repaired, findings, repairs, disputed)
     if (ingested / _PROBES).exists():
         copyfile(ingested / _PROBES, out / _PROBES)
@@ -232,6 +230,7 @@ def _write(
     summary = report(rows, repaired, quarantine, repairs)
     if disputed.summary:
         summary["contradictions"] = disputed.summary
+        disputed.table.write_parquet(out / TABLE)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
 

@@ -32,6 +32,7 @@ neither testify nor are judged: what training keeps must not depend on what the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +41,7 @@ import polars as pl
 
 from tasks.configuration import Contradictions
 from tasks.corpus.duplicates import Flags
-from tasks.corpus.fact_patterns import read_patterns
+from tasks.corpus.fact_patterns import Pattern, read_patterns
 from tasks.corpus.patterns import WORD
 from tasks.corpus.statements import find_statements
 
@@ -95,38 +96,46 @@ def find_contradictions(
     known = read_patterns(patterns)
     if not known:
         return Contradicted()
-    places = np.flatnonzero((rows["split"] == "train").to_numpy() & (left | copies))
-    found = find_statements(rows["text"].gather(places), known)
-    found = found.unique(["row", *_FACT, "value_key"], keep="first", maintain_order=True)
-    row = pl.Series("row", places[found["row"].to_numpy()])
-    stated = found.with_columns(
-        row, pl.Series("left", left[row.to_numpy()]), rows["source"].gather(row).alias("source")
-    )
+    stated = _stated(rows, left, copies, known)
     disputed, unclear = _disputed(stated)
     versions = _judged(_versions(disputed), config)
     table = _table(disputed, versions, rows["row_id"])
     gone = table.filter(pl.col("verdict") == QUARANTINED)
     details = gone.group_by("row", maintain_order=True).agg(pl.col("detail").str.join("; "))
     counts = {
-        "statements": stated.filter("left").height,
-        "facts": stated.filter("left").select(_FACT).n_unique() if stated.height else 0,
-        "contradicted_facts": versions.select(_FACT).n_unique() if versions.height else 0,
+        "statements": int(stated["left"].sum()),
+        "facts": _facts(stated.filter("left")),
+        "contradicted_facts": _facts(versions),
         "unclear_subjects": unclear,
         "rows_flagged": table.filter(pl.col("verdict") == FLAGGED)["row"].n_unique(),
         "rows_quarantined": details.height,
     }
+    limits = {"ratio": config.ratio, "support": config.support}
     return Contradicted(
         quarantined=dict(details.iter_rows()),
         table=table.select(list(SCHEMA)),
-        summary={
-            "patterns": len(known), "ratio": config.ratio, "support": config.support,
-            **counts, "top": _top(versions),
-        },
+        summary={"patterns": len(known), **limits, **counts, "top": _top(versions)},
         metrics={
             "contradicted_facts": float(counts["contradicted_facts"]),
             "contradictions_flagged": float(counts["rows_flagged"]),
         },
-    )  # fmt: skip
+    )
+
+
+def _stated(
+    rows: pl.DataFrame, left: Flags, copies: Flags, patterns: Sequence[Pattern]
+) -> pl.DataFrame:
+    """What training rows and their copies state, each row each thing once; `left`: no copy."""
+    places = np.flatnonzero((rows["split"] == "train").to_numpy() & (left | copies))
+    found = find_statements(rows["text"].gather(places), patterns)
+    found = found.unique(["row", *_FACT, "value_key"], keep="first", maintain_order=True)
+    row = pl.Series("row", places[found["row"].to_numpy()])
+    source = rows["source"].gather(row).alias("source")
+    return found.with_columns(row, source, pl.Series("left", left[row.to_numpy()]))
+
+
+def _facts(statements: pl.DataFrame) -> int:
+    return statements.select(_FACT).unique().height
 
 
 def _disputed(stated: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -138,9 +147,11 @@ def _disputed(stated: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     values = pl.col("value_key").filter("left").n_unique().over(_FACT)
     several = stated.with_columns(values.alias("values")).filter(pl.col("values") > 1)
     clear = several.filter(pl.col("values") <= _MOST_VERSIONS)
-    unclear = several.select(_FACT).n_unique() - clear.select(_FACT).n_unique()
+    unclear = _facts(several) - _facts(clear)
     words = pl.col("value_key").str.extract_all(WORD).list.join(" ")
-    clear = clear.with_columns(pl.when(words == "").then("value_key").otherwise(words).alias("said"))
+    clear = clear.with_columns(
+        pl.when(words == "").then("value_key").otherwise(words).alias("said")
+    )
     shorter = [
         {**dict(zip(_FACT, fact, strict=True)), "said": said, "version": version}
         for *fact, keys in clear.group_by(_FACT, maintain_order=True)
@@ -233,7 +244,9 @@ def _top(versions: pl.DataFrame) -> list[dict[str, Any]]:
         {
             "relation": part["relation"][0],
             "subject": part["subject"][0],
-            "versions": part.select("value", "texts", "rows", "sources", "ratio", "verdict").to_dicts(),
+            "versions": part.select(
+                "value", "texts", "rows", "sources", "ratio", "verdict"
+            ).to_dicts(),
         }
         for _, part in list(shown.group_by(_FACT, maintain_order=True))[:_TOP]
     ]

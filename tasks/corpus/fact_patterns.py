@@ -21,7 +21,7 @@ of the probes are not among them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from re import split
+from re import search, split
 from unicodedata import normalize
 
 import fsspec
@@ -32,6 +32,7 @@ from tasks.errors import UserError
 SUBJECT, VALUE, ANY = "{subject}", "{value}", "{any}"
 ENDS = " .!?…。！？｡\"'“”‘’«»「」『』"  # what may surround a sentence, a subject or a value
 _PLACEHOLDER = r"(\{\w*\})"
+_BREAK = r"[^\sA-Z][.!?…]+\s|[。！？｡]."
 _HEADER = ["relation", "pattern", "values"]
 _AMOUNTS = {"one": False, "several": True}
 _REMEDY = (
@@ -131,8 +132,7 @@ def read_patterns(text: str, name: str = "contradictions.patterns") -> tuple[Pat
 
 def _fields(line: str, where: str) -> list[str]:
     """Relation, pattern, and one or several; nothing for blanks and comments."""
-    line = line.strip()
-    if not line or line.startswith("#"):
+    if not line.strip() or line.startswith("#"):
         return []
     if not line.startswith("{"):
         fields = [field.strip() for field in line.split("\t")]
@@ -172,6 +172,8 @@ def _pattern(fields: list[str], where: str) -> Pattern:
         fault = f"the pattern has {holders.count(VALUE)} {VALUE}, and may have one"
     elif touching:
         fault = f"nothing stands between {touching[0]} and the placeholder before it"
+    elif search(_BREAK, sentence):
+        fault = "a sentence ends inside the pattern, which is compared with one at a time"
     elif not any(character.isalnum() for part in plain for character in part):
         fault = "the pattern has no word of its own, so every sentence would match"
     else:

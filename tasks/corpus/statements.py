@@ -42,8 +42,8 @@ _BREAKS = (
     (r"([。！？｡]+[”’」』）]*)", "${1}\n"),
     (r"[^\S\n]+", " "),
 )
-_CLAUSE = r",;:(，；：（、—"
-_PLACED = rf"(?:[^{_CLAUSE}]|[,:]\d)+?"
+_CLAUSE = "[;(，；：（、—]|[,:](?:[^0-9]|$)"  # `1,941` and `12:30` go on
+_PLACED = "(?:[^,;:(，；：（、—]|[,:][0-9])+?"
 _LONGEST_SENTENCE = 400  # characters; longer ones are lists or lay-out
 _LONGEST_NAME = 80
 _ROWS_AT_ONCE = 20_000
@@ -110,7 +110,9 @@ def _of_relation(sentences: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.Dat
     ]
     captured = [pl.col("sentence").str.extract_groups(_expression(group)) for group in groups]
     subject = [
-        c.struct.field(f"s{i}") for c, g in zip(captured, groups, strict=True) for i in range(len(g))
+        c.struct.field(f"s{i}")
+        for c, g in zip(captured, groups, strict=True)
+        for i in range(len(g))
     ]
     value = [
         c.struct.field(f"v{i}")
@@ -142,7 +144,7 @@ def _expression(patterns: Sequence[Pattern]) -> str:
             ANY: ".+?",
         }
         bodies.append("".join(holders.get(part) or _escaped(part) for part in pattern.parts))
-    return rf"(?i)^(?:{'|'.join(bodies)})(?:\s*[{_CLAUSE}].*)?$"
+    return rf"(?i)^(?:{'|'.join(bodies)})(?:\s*(?:{_CLAUSE}).*)?$"
 
 
 def _escaped(plain: str) -> str:
@@ -166,7 +168,11 @@ def _resolved(found: pl.DataFrame) -> pl.DataFrame:
         .select("row", "name", pl.col("keys").list.first().alias("key"))
     )
     both = found.join(names, on="row", how="left", maintain_order="left")
-    return both.with_columns(
-        pl.when(pronoun).then("name").otherwise("subject").alias("subject"),
-        pl.when(pronoun).then("key").otherwise("subject_key").alias("subject_key"),
-    ).drop_nulls("subject_key").select(list(SCHEMA))
+    return (
+        both.with_columns(
+            pl.when(pronoun).then("name").otherwise("subject").alias("subject"),
+            pl.when(pronoun).then("key").otherwise("subject_key").alias("subject_key"),
+        )
+        .drop_nulls("subject_key")
+        .select(list(SCHEMA))
+    )
