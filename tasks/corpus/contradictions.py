@@ -20,14 +20,17 @@ true one is the minority here, and is flagged or quarantined; nothing within the
 The defaults were chosen on the fictional corpus, where a true fact is stated in four training texts
 on average and a false version in two, differently phrased. Of 960 false rows (240 people, seeds 0
 to 3) with a support of 3, a ratio of 1.5 quarantines 95 %, 2 79 % and 3 20 %; no true row goes with
-them, while a support of 1 or 2 costs 4. Where each false version is repeated in three rows instead,
+them, while a support of 1 or 2 costs 4 at 1.5. Where each false version is repeated in three rows instead,
 1.5 takes out 53 % of the false rows and one true row for every 18 of them, and 2 23 % and one for
 every 83. A corpus whose errors are often repeated is better served by a higher ratio.
 
-Versions agree if the words of one are a part of the other's (`Olsk` and `Olsk in the north`), and are
-counted together. Not covered: values in other words (`NYC`), facts that change with time (give them
-`several`), and false statements that nothing contradicts or that every row repeats. Held-out rows
-neither testify nor are judged: what training keeps must not depend on what the model is judged by.
+Versions agree if the words of one are a part of the other's (`Olsk` and `Olsk in the north`), and
+are counted together. A quarantined row takes its true statements with it. Held-out rows neither
+testify nor are judged: what training keeps must not depend on what the model is judged by.
+
+Not covered: values in other words (`NYC`), facts that change with time (give them `several`),
+false statements that nothing contradicts, and near copies that differ in the value alone, of which
+the later has gone as a duplicate before anything is compared.
 """
 
 from __future__ import annotations
