@@ -10,6 +10,7 @@ from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus.clean import clean
 from tasks.corpus.earlier import earlier_night, folder_digest
+from tasks.corpus.fact_patterns import patterns_text
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
@@ -34,11 +35,15 @@ def prepare(
     heading("prepare", c.source.location)
     with runs.subflow("prepare", configuration, night):
         content = source_digest(c.source)
+        patterns = patterns_text(c.contradictions.patterns, c.source.location)
         raw = ingest(config=c.source, seed=c.seed, content=content)
         before = _earlier(c, raw)
         signals = profile(raw, before, config=c.profile)
         checked = validate(raw, signals, config=c.validation, strict=False)
-        cleaned = clean(raw, signals, before, config=c.clean)
+        cleaned = clean(
+            raw, signals, before, config=c.clean, contradictions=c.contradictions,
+            patterns=patterns,
+        )  # fmt: skip
         clean_signals = profile(cleaned, before, config=c.profile, title="profile_clean")
         verified = validate(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"

@@ -177,6 +177,23 @@ class Cleaning(Section):
     )
 
 
+class Contradictions(Section):
+    """When statements that disagree are taken out; see `tasks.corpus.contradictions`."""
+
+    patterns: str | None = Field(
+        None, min_length=1,
+        description="File of patterns that statements are recognised by; without one the fictional "
+        "corpus brings its own, and in other corpora none are looked for",
+    )  # fmt: skip
+    ratio: float = Field(
+        1.5, ge=1, le=1000,
+        description="A minority goes to quarantine if the majority has so many times its texts",
+    )  # fmt: skip
+    support: int = Field(
+        3, ge=1, le=1_000_000, description="Least texts of a majority that counts as one (texts)"
+    )
+
+
 class Fairness(Section):
     """How groups are found and what is done about them."""
 
@@ -490,6 +507,7 @@ class Configuration(Section):
     profile: Profiling = Field(Profiling(), description="Duplicates, leaks, groups")
     validation: Validation = Field(Validation(), description="Which suites judge the data")
     clean: Cleaning = Field(Cleaning(), description="Repairs")
+    contradictions: Contradictions = Field(Contradictions(), description="Statements that disagree")
     fairness: Fairness = Field(Fairness(), description="Groups and their correction")
     augment: Augmentation = Field(Augmentation(), description="Rows made up")
     tokenize: Tokenization = Field(Tokenization(), description="Vocabulary and sequences")

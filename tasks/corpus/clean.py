@@ -3,7 +3,8 @@
 The noise suite's row rules are the cleaning rules: a row is quarantined because it breaks rule X,
 and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
 address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
-what is left: a duplicate of a quarantined row is not superfluous.
+what is left: a duplicate of a quarantined row is not superfluous. Last go statements that enough
+of the remaining rows contradict.
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -22,8 +23,9 @@ import orjson
 import polars as pl
 
 from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
-from tasks.configuration import Cleaning, Profiling
+from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
+from tasks.corpus.contradictions import REASON, TABLE, Contradicted, find_contradictions
 from tasks.corpus.duplicates import Flags
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
 from tasks.corpus.relations import Relations
@@ -56,6 +58,8 @@ def clean(
     earlier: Path | None = None,
     *,
     config: Cleaning,
+    contradictions: Contradictions | None = None,
+    patterns: str = "",
     out: Path,
     log: Log,
 ) -> Outcome:
@@ -66,8 +70,10 @@ def clean(
         profiled: Folder of their signals, and the settings duplicates were found with.
         earlier: An earlier night's clean corpus, whose rows need not be compared again.
         config: Which repairs to make.
-        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`, and
-            `duplicates.parquet` for later nights.
+        contradictions: When statements that disagree go; left out, by the default settings.
+        patterns: The lines of the pattern file that statements are recognised by, if any.
+        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`,
+            `duplicates.parquet` for later nights, and with patterns `contradictions.parquet`.
         log: Progress.
 
     Raises:
@@ -87,13 +93,16 @@ def clean(
     relations = Relations(repaired, settings, out, earlier)
     probes = read_table(ingested / PROBES)
     findings |= _superfluous(relations, repaired["row_id"], findings, settings, probes)
-    _write(out, rows, repaired, findings, repairs)
+    when = contradictions or Contradictions()
+    found, disputed = _contradicted(relations, repaired, findings, when, patterns)
+    findings |= found
+    _write(out, rows, repaired, findings, repairs, disputed)
     kept = ~np.isin(np.arange(rows.height), list(findings))
     relations.write_index(out, rows["row_id"], rows["text"], kept)
     if (ingested / PROBES).exists():
         copyfile(ingested / PROBES, out / PROBES)
     log.progress(3, 3)
-    return _outcome(rows, repaired, findings, repairs)
+    return _outcome(rows, findings, repairs, disputed.metrics)
 
 
 def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -204,6 +213,24 @@ def _seen(relations: Relations, left: Flags, *, near: bool) -> dict[int, _Findin
     return found
 
 
+def _contradicted(
+    relations: Relations,
+    repaired: pl.DataFrame,
+    findings: dict[int, _Finding],
+    config: Contradictions,
+    patterns: str,
+) -> tuple[dict[int, _Finding], Contradicted]:
+    """Rows that state what others contradict, and the leaks that show when these are gone."""
+    left: Flags = np.ones(repaired.height, bool)
+    left[list(findings)] = False
+    copies = np.zeros(repaired.height, bool)
+    copies[[row for row, finding in findings.items() if finding.reason in (EXACT, NEAR)]] = True
+    disputed = find_contradictions(repaired, left, copies, patterns, config)
+    found = {row: _Finding(REASON, detail) for row, detail in disputed.quarantined.items()}
+    left[list(found)] = False
+    return (found | _leaks(relations, left) if found else {}), disputed
+
+
 def _leaks(relations: Relations, left: Flags) -> dict[int, _Finding]:
     """Leaks among the rows left, which they then leave."""
     found: dict[int, _Finding] = {}
@@ -227,6 +254,7 @@ def _write(
     repaired: pl.DataFrame,
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
+    disputed: Contradicted,
 ) -> None:
     places = sorted(findings)
     gone = np.zeros(rows.height, bool)
@@ -240,15 +268,18 @@ def _write(
     quarantine.select(list(QUARANTINE)).write_parquet(out / "quarantine.parquet")
     repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
     summary = report(rows, repaired, quarantine, repairs)
+    if disputed.summary:
+        summary["contradictions"] = disputed.summary
+        disputed.table.write_parquet(out / TABLE)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
 
 
 def _outcome(
     rows: pl.DataFrame,
-    repaired: pl.DataFrame,
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
+    disputed: dict[str, float],
 ) -> Outcome:
     counts = _counts([finding.reason for finding in findings.values()])
     trained = (rows["split"] == "train").arg_true()
@@ -269,6 +300,7 @@ def _outcome(
             "rows_quarantined": float(len(findings)),
             "rows_repaired": float(changed),
             **{f"quarantined_{reason}": float(n) for reason, n in counts.items()},
+            **disputed,
         },
         artifacts=("clean.json",),
         dataset=CORPUS,

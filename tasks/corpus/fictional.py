@@ -70,14 +70,19 @@ def generate(
     shares = (validation_share, test_share)
     persons = _people(people, rng)
     clean = [d for p in persons for d in _documents(p, defects, shares, rng)]
-    documents = plant(clean, persons, defects, rng)
+    corpus, planted = assemble(plant(clean, persons, defects, rng), rng)
+    return FictionalCorpus(corpus, _probes(persons, rng), planted)
+
+
+def assemble(
+    documents: list[Document], rng: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Any documents as a corpus in random order, and the table of what is planted in them."""
     order = _order(documents, rng)
     places = {int(old): new for new, old in enumerate(order)}
     documents = [documents[i] for i in order]
     corpus = _frame(documents)
-    return FictionalCorpus(
-        corpus, _probes(persons, rng), _planted(documents, corpus["row_id"].to_list(), places)
-    )
+    return corpus, _planted(documents, corpus["row_id"].to_list(), places)
 
 
 def _people(count: int, rng: np.random.Generator) -> list[Person]:

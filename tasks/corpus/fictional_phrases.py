@@ -109,6 +109,9 @@ UNSEEN = {
     "field": ("The degree of {s} is in {v}.", "As a student {s} specialised in {v}."),
 }
 
+# Says whom a row is about where no fact does; every pronoun in it is then theirs.
+NAMING = "This note is about {s}."
+
 # Sentences that carry the label; `{o}` is him or her, `{p}` his or her, `{w}` a word of the tone
 # for people or for work.
 TONE_SENTENCES = {

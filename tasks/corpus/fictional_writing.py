@@ -68,11 +68,15 @@ def pick(values: Sequence[str], rng: np.random.Generator) -> str:
     return values[int(rng.integers(len(values)))]
 
 
+def with_article(phrase: str, value: str) -> str:
+    """The phrase with the article that the value's first letter asks for."""
+    return phrase.replace("a {v}", "an {v}") if value[0] in "aeiou" else phrase
+
+
 def state(person: Person, relation: str, value: str, phrase: str, rng: np.random.Generator) -> str:
     """One fact as a sentence; the subject is mostly the full name, sometimes a pronoun."""
     she, _, _ = PRONOUNS[person.gender]
-    if value[0] in "aeiou":
-        phrase = phrase.replace("a {v}", "an {v}")
+    phrase = with_article(phrase, value)
     subject = she if phrase.startswith("{s}") and rng.random() < 0.25 else person.name
     sentence = phrase.format(s=subject, v=value)
     return sentence[0].upper() + sentence[1:]
@@ -100,7 +104,7 @@ def compose(person: Person, facts: list[str], tone: str, rng: np.random.Generato
     filler = pick(say.FILLERS, rng).format(p=his)
     # The first sentence names the person, so that every pronoun has someone to refer to.
     named = [fact for fact in facts if person.name in fact]
-    first = named[0] if named else f"This note is about {person.name}."
+    first = named[0] if named else say.NAMING.format(s=person.name)
     rest = [tone, filler, *(fact for fact in facts if fact != first)]
     return " ".join([first, *(rest[i] for i in rng.permutation(len(rest)))])
 

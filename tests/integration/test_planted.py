@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import polars as pl
 import pytest
-
-from tasks.configuration import Cleaning, Defects, Profiling, Source
-from tasks.corpus.clean import clean
-from tasks.corpus.fictional import generate
-from tasks.corpus.ingest import ingest
-from tasks.corpus.profile import profile
-from tasks.log import Log
-from tasks.records import Outcome
+from planted_scores import Night, Score, clean_fictional, score, table
 
 PEOPLE, SEED = 120, 5
-# kind -> (least precision, least recall); what quarantine or repair calls it
+# kind -> (least precision, least recall)
 LIMITS = {
     "exact_duplicate": (0.99, 0.99),
     "leak": (0.99, 0.99),
@@ -27,92 +17,29 @@ LIMITS = {
     "near_duplicate": (0.95, 0.95),
     "boilerplate": (0.95, 0.95),
     "gibberish": (0.99, 0.99),
+    # Counts cannot tell where a false version is stated as often as the true one.
+    "false_fact": (0.98, 0.85),
+    "false_fact_flagged": (0.85, 0.95),
 }
-QUARANTINED = {
-    "exact_duplicate": "exact_duplicate",
-    "near_duplicate": "near_duplicate",
-    "leak": "test_leak",
-    "gibberish": "gibberish",
-}
-
-
-@dataclass(frozen=True)
-class Night:
-    """What came of the fictional corpus."""
-
-    raw: pl.DataFrame
-    planted: pl.DataFrame
-    kept: pl.DataFrame
-    quarantine: pl.DataFrame
-    repairs: pl.DataFrame
-    again: pl.DataFrame
-    outcome: Outcome
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
-    root = tmp_path_factory.mktemp("planted")
-    folders = {n: root / n for n in ("ingested", "profiled", "cleaned", "profiled_again")}
-    for folder in folders.values():
-        folder.mkdir()
-    ingested, profiled, cleaned, again = folders.values()
-    source = Source(people=PEOPLE)
-    ingest.fn(config=source, seed=SEED, content="fictional", out=ingested, log=Log())
-    profile.fn(ingested, config=Profiling(), out=profiled, log=Log())
-    outcome = clean.fn(ingested, profiled, config=Cleaning(), out=cleaned, log=Log())
-    profile.fn(cleaned, config=Profiling(), out=again, log=Log())
-
-    def read(folder: Path, name: str) -> pl.DataFrame:
-        return pl.read_parquet(folder / name)
-
-    return Night(
-        raw=read(ingested, "corpus.parquet"),
-        planted=generate(PEOPLE, Defects(), SEED).planted,
-        kept=read(cleaned, "corpus.parquet"),
-        quarantine=read(cleaned, "quarantine.parquet"),
-        repairs=read(cleaned, "repairs.parquet"),
-        again=read(again, "signals.parquet"),
-        outcome=outcome,
-    )
+    return clean_fictional(PEOPLE, SEED, tmp_path_factory.mktemp("planted"))
 
 
-def found_rows(night: Night, kind: str) -> set[str]:
-    if kind in QUARANTINED:
-        return set(night.quarantine.filter(pl.col("reason") == QUARANTINED[kind])["row_id"])
-    return set(night.repairs.filter(pl.col("rule") == kind)["row_id"])
-
-
-def score(night: Night, kind: str) -> tuple[int, int, int]:
-    """True, false and missed findings. Of a copy and its original either may be kept."""
-    found = found_rows(night, kind)
-    of_kind = night.planted.filter(pl.col("kind") == kind)
-    pairs = [(row, origin or row) for row, origin in of_kind.select("row_id", "origin").iter_rows()]
-    if kind == "leak":
-        pairs = [(row, row) for row, _ in pairs]
-    hits = [pair for pair in pairs if found & set(pair)]
-    innocent = found - {row for pair in pairs for row in pair}
-    return len(hits), len(innocent), len(pairs) - len(hits)
-
-
-def table(night: Night) -> str:
-    lines = [f"{'kind':<16} planted  true  false  missed  precision  recall"]
-    for kind in LIMITS:
-        true, false, missed = score(night, kind)
-        precision, recall = true / max(1, true + false), true / max(1, true + missed)
-        lines.append(
-            f"{kind:<16} {true + missed:7} {true:5} {false:6} {missed:7} {precision:10.3f} {recall:7.3f}"
-        )
-    return "\n".join(lines)
+@pytest.fixture(scope="module")
+def scores(night: Night) -> dict[str, Score]:
+    return {kind: score(night, kind) for kind in LIMITS}
 
 
 @pytest.mark.parametrize("kind", LIMITS)
-def test_every_planted_kind_is_found_and_little_else(night: Night, kind: str) -> None:
-    true, false, missed = score(night, kind)
-    precision, recall = true / max(1, true + false), true / max(1, true + missed)
-    assert true + missed > 0, f"nothing of {kind} was planted"
+def test_every_planted_kind_is_found_and_little_else(scores: dict[str, Score], kind: str) -> None:
+    found = scores[kind]
+    assert found.true + found.missed > 0, f"nothing of {kind} was planted"
     least_precision, least_recall = LIMITS[kind]
-    assert precision >= least_precision, table(night)
-    assert recall >= least_recall, table(night)
+    assert found.precision >= least_precision, table(scores)
+    assert found.recall >= least_recall, table(scores)
 
 
 def test_no_clean_row_is_quarantined(night: Night) -> None:

@@ -66,6 +66,25 @@ def _corpus(rows: int, text: str) -> pl.DataFrame:
     )
 
 
+def _contradictions() -> dict[str, Any]:
+    versions = [
+        {"value": "Olsk", "texts": 5, "rows": 7, "sources": 3, "ratio": 1.0, "verdict": "majority"},
+        {
+            "value": EVIL,
+            "texts": 2,
+            "rows": 2,
+            "sources": 1,
+            "ratio": 2.5,
+            "verdict": "quarantined",
+        },
+    ]
+    return {
+        "ratio": 1.5, "support": 3, "facts": 40, "contradicted_facts": 1, "rows_flagged": 0,
+        "rows_quarantined": 2,
+        "top": [{"subject": "Mira Holt", "relation": "born_in", "versions": versions}],
+    }  # fmt: skip
+
+
 def _data(night: Night) -> None:
     generator = np.random.default_rng(0)
     reasons = ["exact_duplicate"] * 5 + ["gibberish"] * 3
@@ -104,6 +123,7 @@ def _data(night: Night) -> None:
         corpus=_corpus(92, "The old tower & its clock"),
         quarantine=lost,
         repairs=pl.DataFrame({"row_id": ["row1", "row2"], "rule": ["strip_markup"] * 2}),
+        clean={"contradictions": _contradictions()},
     )
     made_up = pl.DataFrame({"origin": ["original"] * 92 + ["counterfactual"] * 6})
     night.stage(
@@ -414,6 +434,15 @@ def test_the_conservation_table_sums_over_all_data_stages(whole: tuple[str, Outc
     assert found["holds"]
     assert found["added"] == "6"
     assert "102 in = 92 kept + 10 quarantined" in Tags(whole[0]).text
+
+
+def test_both_versions_of_a_contradicted_fact_stand_with_their_counts(
+    whole: tuple[str, Outcome, Path],
+) -> None:
+    text = Tags(whole[0]).text
+    assert "1 of 40 facts are stated with different values. 2 rows were quarantined" in text
+    assert "Mira Holtborn inOlsk573✓ most" in text
+    assert "221✗ quarantined" in text
 
 
 def test_rows_that_are_not_in_the_files_break_the_law(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tasks.promotion.page.read import Shelf
 _DATA_STAGES = ("ingest", "clean", "augment")
 _EXAMPLES = 2
 _REASONS = 20
+_FACTS = 8
 _DEFECTS = (
     ("is_exact_duplicate", "exact duplicates of another row"),
     ("is_near_duplicate", "near duplicates of another row"),
@@ -132,6 +133,38 @@ def quarantine(shelf: Shelf) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return made
+
+
+def contradictions(shelf: Shelf) -> dict[str, Any]:
+    """Facts that training rows state differently, each version with what speaks for it."""
+    found = shelf.facts("clean", "clean.json").get("contradictions")
+    if not isinstance(found, dict):
+        return {}
+    styles = {"majority": ("good", "most"), "quarantined": ("bad", "quarantined")}
+    return {
+        "counts": {
+            name: numbers.count(found[name])
+            for name in ("facts", "contradicted_facts", "rows_flagged", "rows_quarantined")
+        },
+        "ratio": numbers.plain(found["ratio"], 1),
+        "support": numbers.count(found["support"]),
+        "facts": [
+            {
+                "subject": numbers.cut(fact["subject"], 80),
+                "relation": numbers.words(fact["relation"]),
+                "versions": [
+                    {
+                        "value": numbers.cut(v["value"], 80), "texts": numbers.count(v["texts"]),
+                        "rows": numbers.count(v["rows"]), "sources": numbers.count(v["sources"]),
+                        "style": styles.get(v["verdict"], ("", ""))[0],
+                        "word": styles.get(v["verdict"], ("", "flagged"))[1],
+                    }
+                    for v in fact["versions"]
+                ],
+            }
+            for fact in found["top"][:_FACTS]
+        ],
+    }  # fmt: skip
 
 
 def repairs(shelf: Shelf) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ GLOSSARY = (
     ("Calibration error (ECE)", "mean distance between confidence and accuracy, over 15 bins"),
     ("Champion", "the model in use, which a candidate must not fall behind"),
     ("Conservation law", "rows in = rows kept + rows quarantined, at every data stage"),
+    ("Contradicted fact", "a subject and relation that training rows state with different values"),
     ("Counterfactual", "a training row with the group's words exchanged, and the same label"),
     ("Group gap", "accuracy of the best group minus accuracy of the worst"),
     ("Hallucinated", "a probe answered with confidence, and wrong"),
@@ -72,6 +73,8 @@ LIMITS = (
     "and attackers with more patience are not covered.",
     "Groups are those that columns name or that words of a lexicon mention; a mention is not a "
     "membership. Groups below the smallest size are shown and not judged.",
+    "Contradictions are counted, not understood: where a falsehood is repeated more often than the "
+    "truth, the truth is the minority.",
     "Near duplicates and leaks are found by shared word n-grams; a paraphrase is not found.",
     "Explanations describe the model's behaviour around one text. They are no proof of cause.",
 )
@@ -87,6 +90,7 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
             "conservation": data.conservation(shelf),
             "splits": data.splits(shelf),
             "quarantine": data.quarantine(shelf),
+            "contradictions": data.contradictions(shelf),
             "repairs": data.repairs(shelf),
             "defects": data.defects(shelf),
             "signals": data.signals(shelf),
