@@ -9,14 +9,17 @@ from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus.clean import clean
+from tasks.corpus.drift import drift
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
+from tasks.corpus.reference import reference, snapshot_digest
+from tasks.corpus.snapshot import snapshot
 from tasks.corpus.validate import validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
-from tasks.tracking import runs
+from tasks.tracking import references, runs
 
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
@@ -35,12 +38,15 @@ def prepare(
         content = source_digest(c.source)
         raw = ingest(config=c.source, seed=c.seed, content=content)
         signals = profile(raw, config=c.profile)
-        checked = validate(raw, signals, config=c.validation, strict=False)
+        drifted = _drift(c, raw, signals)
+        checked = validate(raw, signals, drifted["drift"], config=c.validation, strict=False)
         cleaned = clean(raw, signals, config=c.clean)
         clean_signals = profile(cleaned, config=c.profile, title="profile_clean")
+        drifted |= _drift(c, cleaned, clean_signals, suffix="_clean")
         verified = validate(
-            cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
-        )
+            cleaned, clean_signals, drifted["drift_clean"],
+            config=c.validation, strict=True, title="validate_clean",
+        )  # fmt: skip
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
         augmented = augment(
             cleaned, config=c.augment, seed=c.seed, wordnet=wordnet_digest(c.augment.wordnet)
@@ -50,5 +56,27 @@ def prepare(
     return {
         "ingest": raw, "profile": signals, "validate": checked, "clean": cleaned,
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,
-        "correct": corrected, "augment": augmented,
+        "correct": corrected, "augment": augmented, **drifted,
     }  # fmt: skip
+
+
+def _drift(
+    c: Configuration, corpus: Record, signals: Record, suffix: str = ""
+) -> dict[str, Record]:
+    """What later nights are compared with, and what tonight is: another night's, or a folder."""
+    cleaned, title = bool(suffix), f"snapshot{suffix}"
+    taken = snapshot(
+        corpus, signals, config=c.validation, cleaned=cleaned, seed=c.seed, title=title
+    )
+    wanted = c.validation.reference
+    if (folder := references.folder_of(wanted)) is not None:
+        content = snapshot_digest(folder)
+        against = reference(location=wanted, content=content, title=f"reference{suffix}")
+    elif wanted == references.NONE:
+        against = None
+    else:
+        against = references.of_night(wanted, title, taken)
+    compared = drift(
+        corpus, signals, against, config=c.validation, cleaned=cleaned, title=f"drift{suffix}"
+    )
+    return {title: taken, f"drift{suffix}": compared}
