@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from expectations.comparing import tabulate
-from expectations.divergence import MIN_ROWS, present
+from expectations.divergence import MIN_ROWS, held
 from expectations.statistics import kolmogorov_smirnov
 
 _ALIKE = 0.75  # difflib's ratio, from which two names are called alike
@@ -94,7 +94,7 @@ def column_changes(
         reference: Columns of the reference.
     """
     here, there = (
-        {name: values for name, column in side.items() if len(values := present(column))}
+        {name: values for name, column in side.items() if len(values := held(column))}
         for side in (judged, reference)
     )
     if not here or not there:

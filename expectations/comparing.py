@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from expectations.divergence import MAX_BINS, MIN_ROWS, ROWS_PER_BIN, histogram, partition, present
+from expectations.divergence import MAX_BINS, MIN_ROWS, ROWS_PER_BIN, histogram, partition, held
 from expectations.statistics import NUMERIC, Distance, compare_counts, compare_numbers
 
 Values = NDArray[Any]
@@ -72,7 +72,7 @@ def compare(judged: Values, reference: Values, statistic: str, level: float) -> 
         statistic: A name of `expectations.statistics.STATISTICS`.
         level: Probability of a false alarm.
     """
-    first, second = present(judged), present(reference)
+    first, second = held(judged), held(reference)
     for side, rows in (("judged", len(first)), ("reference", len(second))):
         if rows < MIN_ROWS:
             return Finding(None, f"fewer than {MIN_ROWS} of the {side} rows have a value", None)
@@ -113,12 +113,12 @@ def compare_slices(
     Returns:
         The slices in the order of their names; of more than `MOST_SLICES` the largest.
     """
-    held = [_places(side) for side in slices]
-    shared = sorted(set(held[0]) & set(held[1]))
-    shared = sorted(sorted(shared, key=lambda s: -min(len(h[s]) for h in held))[:MOST_SLICES])
-    pairs = {s: (judged[held[0][s]], reference[held[1][s]]) for s in shared}
+    places = [_places(side) for side in slices]
+    shared = sorted(set(places[0]) & set(places[1]))
+    shared = sorted(sorted(shared, key=lambda s: -min(len(h[s]) for h in places))[:MOST_SLICES])
+    pairs = {s: (judged[places[0][s]], reference[places[1][s]]) for s in shared}
     speaking = sum(
-        all(len(present(side)) >= MIN_ROWS for side in pair) for pair in pairs.values()
+        all(len(held(side)) >= MIN_ROWS for side in pair) for pair in pairs.values()
     )
     part = level / max(speaking, 1)
     return [
@@ -130,7 +130,7 @@ def compare_slices(
 
 def tabulate(first: Values, second: Values) -> tuple[list[str], tuple[Any, Any]]:
     """The categories of two columns by name, and both sides' counts of them."""
-    columns = [[_named(value) for value in present(side).tolist()] for side in (first, second)]
+    columns = [[_named(value) for value in held(side).tolist()] for side in (first, second)]
     names = sorted(set(columns[0]) | set(columns[1]))
     places = {name: place for place, name in enumerate(names)}
     counts = [

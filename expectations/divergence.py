@@ -71,7 +71,7 @@ def partition(values: Sequence[Any] | NDArray[Any], *, bins: int = MAX_BINS) -> 
         The partition, or None if fewer than `MIN_ROWS` rows have a value or the categories are
         too many for the rows.
     """
-    present = present(values)
+    present = held(values)
     rows = len(present)
     if rows < MIN_ROWS:
         return None
@@ -99,7 +99,7 @@ def histogram(values: Sequence[Any] | NDArray[Any], bins: Partition) -> NDArray[
     Returns:
         Counts `(bins,)`: one more than the partition has edges or values.
     """
-    present = present(values)
+    present = held(values)
     if "edges" in bins:
         edges = np.asarray(bins["edges"], dtype=np.float64)
         places = np.searchsorted(edges, present.astype(np.float64), side="left")
@@ -117,7 +117,7 @@ def _kullback_leibler(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float(np.sum(p[inside] * np.log2(p[inside] / q[inside])))
 
 
-def present(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+def held(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
     """The values that are there, without None and NaN, as text if all of them are text."""
     column = np.asarray(values)
     if column.dtype.kind == "f":

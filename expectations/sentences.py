@@ -110,7 +110,7 @@ def _phrase(kind: str, kwargs: dict[str, Any]) -> str | None:
         case "expect_column_unique_value_count_to_be_between":
             return f"the number of different values of {column} must be {bounds}"
         case "expect_column_distribution_distance_to_be_less_than":
-            verb, unit = _DISTANCES[kwargs["statistic"]]
+            verb, unit = _DISTANCES.get(kwargs["statistic"], ("differ from", ""))
             limit = f"{kwargs['threshold']:g}{unit}"
             slices = f" within every {kwargs['by']}" if kwargs.get("by") else ""
             return f"{column} must {verb} {_reference(kwargs)} by {limit} at most{slices}"

@@ -18,7 +18,7 @@ import polars as pl
 
 from expectations.changes import column_changes
 from expectations.comparing import comparable, compare, compare_slices
-from expectations.divergence import present
+from expectations.divergence import held
 from expectations.statistics import BINNED, NUMERIC
 from tasks.configuration import Validation
 from tasks.corpus.snapshot import (
@@ -152,7 +152,7 @@ def _columns(both: pl.DataFrame, log: Log) -> Iterator[dict[str, Any]]:
         yield {
             "column": name, "kind": "numbers" if numeric else "names", "first": first,
             "statistics": whole, "slices": sliced,
-            "sizes": [len(present(side[name])) for side in (here, there)],
+            "sizes": [len(held(side[name])) for side in (here, there)],
         }  # fmt: skip
 
 
