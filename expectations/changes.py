@@ -7,8 +7,8 @@ n + m rows with probability
     m (m - 1) ... (m - k + 1) / ((n + m) (n + m - 1) ... (n + m - k + 1)),
 
 the hypergeometric tail (Fisher's exact test, one-sided), times twice the number of categories
-(Bonferroni), since each may come or go. So no least sample is needed: a small one cannot reach the level. A share that counts
-(`min_share`) is asked for as well.
+(Bonferroni), since each may come or go. So no least sample is needed: a small one cannot reach the
+level. A share that counts (`min_share`) is asked for as well.
 
 A vanished and a new name are called a renaming where the names are alike, or else where the shares
 are (their two proportions do not differ at the 5 % level) and no third name fits. It is a guess
@@ -150,8 +150,8 @@ def _pair(
 
 def _alike(first: str, second: str) -> float:
     """How alike two names are, without case, spaces and punctuation: 0 to 1."""
-    plain = ["".join(c for c in name.casefold() if c.isalnum()) for name in (first, second)]
-    return difflib.SequenceMatcher(None, *plain, autojunk=False).ratio() if all(plain) else 0.0
+    old, new = ("".join(c for c in name.casefold() if c.isalnum()) for name in (first, second))
+    return difflib.SequenceMatcher(None, old, new, autojunk=False).ratio() if old and new else 0.0
 
 
 def _like_shares(old: float, new: float, sizes: tuple[int, int]) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from expectations.divergence import MAX_BINS, MIN_ROWS, ROWS_PER_BIN, histogram, partition, held
+from expectations.divergence import MAX_BINS, MIN_ROWS, ROWS_PER_BIN, held, histogram, partition
 from expectations.statistics import NUMERIC, Distance, compare_counts, compare_numbers
 
 Values = NDArray[Any]
@@ -117,9 +117,7 @@ def compare_slices(
     shared = sorted(set(places[0]) & set(places[1]))
     shared = sorted(sorted(shared, key=lambda s: -min(len(h[s]) for h in places))[:MOST_SLICES])
     pairs = {s: (judged[places[0][s]], reference[places[1][s]]) for s in shared}
-    speaking = sum(
-        all(len(held(side)) >= MIN_ROWS for side in pair) for pair in pairs.values()
-    )
+    speaking = sum(all(len(held(side)) >= MIN_ROWS for side in pair) for pair in pairs.values())
     part = level / max(speaking, 1)
     return [
         Finding(s, one.silent, one.distance, one.moved, one.level)

@@ -13,8 +13,9 @@ n rows are judged, m are the reference; p and q are shares of the rows in k bins
 The limits of js and psi follow from ln(p / q) = (p - q) / c - ..., c the common share: to second order
 both are Pearson's sum of (p - q)^2 / c, which nm / (n + m) turns into X^2, js times 1 / (8 ln 2).
 The binned limits are trusted where each bin expects `MIN_EXPECTED` rows on either side (Cochran
-1954, doi:10.2307/3001616): rarer bins are put together first (`together`). Fewer than `MIN_ROWS` rows on a side are not judged at all, and a finding says which value chance
-would have reached at its level (`critical`), below which it is blind.
+1954, doi:10.2307/3001616): rarer bins are put together first (`together`). Fewer than `MIN_ROWS`
+rows on a side are not judged at all, and a finding says which value chance would have reached at
+its level (`critical`), below which it is blind.
 
 Ties make the Kolmogorov-Smirnov test conservative. Rows that depend on each other (many documents
 of one author) make every one of these tests too bold; hence a suite asks for an effect as well.
@@ -132,7 +133,7 @@ def compare_counts(statistic: str, judged: Counts, reference: Counts, level: flo
     """
     n, m = float(judged.sum()), float(reference.sum())
     places = together(judged, reference)
-    p, q = (np.bincount(places, weights=side) for side in (judged, reference))
+    p, q = (_gathered(side, places) for side in (judged, reference))
     if len(p) < 2:
         return Distance(0.0, 1.0, math.inf, int(n), int(m))
     if statistic == "linf":
@@ -193,6 +194,11 @@ def _largest(p: Counts, q: Counts, level: float, places: NDArray[np.int64]) -> D
     old = int(np.flatnonzero(places == place)[0])
     old = old if np.count_nonzero(places == place) == 1 else -1
     return Distance(value, min(chance, 1.0), critical, int(n), int(m), old)
+
+
+def _gathered(side: Counts, places: NDArray[np.int64]) -> Counts:
+    """Counts of the bins that `together` made."""
+    return np.asarray(np.bincount(places, weights=side), np.float64)
 
 
 def _tests(bins: int) -> int:

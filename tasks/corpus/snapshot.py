@@ -152,9 +152,7 @@ def described(rows: pl.DataFrame, texts: pl.Series, language: Language) -> pl.Da
     )
 
 
-def comparable_words(
-    texts: pl.Series, row_ids: pl.Series, snapshot_: Snapshot
-) -> pl.DataFrame:
+def comparable_words(texts: pl.Series, row_ids: pl.Series, snapshot_: Snapshot) -> pl.DataFrame:
     """Words of the vocabulary by the share of the rows that have them, then and now.
 
     For reading, not for judging: the rows learnt from favour the words learnt from them.

@@ -69,7 +69,9 @@ class Language:
         familiar = np.asarray(counts.sum(axis=1)).ravel()
         share = np.divide(familiar, total, out=np.full(len(total), np.nan), where=total > 0)
         topics = pl.Series("topic", self._topics(counts), dtype=pl.String)
-        return pl.DataFrame({"familiar_share": pl.Series(share).fill_nan(None)}).with_columns(topics)
+        return pl.DataFrame({"familiar_share": pl.Series(share).fill_nan(None)}).with_columns(
+            topics
+        )
 
     def document_rows(self, words: Words) -> NDArray[np.int64]:
         """How many of the texts have each word of the vocabulary."""
@@ -79,7 +81,7 @@ class Language:
         """Write `vocabulary.parquet` and `topics.parquet`."""
         table = pl.DataFrame({"word": self.words, "rows": self.rows, "weight": self.weights})
         table.write_parquet(folder / WORDS)
-        columns = {name: row for name, row in zip(self.names, self.centres, strict=True)}
+        columns = dict(zip(self.names, self.centres, strict=True))
         pl.DataFrame(columns or {"(none)": []}).write_parquet(folder / CENTRES)
 
     @classmethod
@@ -144,7 +146,9 @@ def learn(words: Words, *, most_words: int, topics: int, seed: int) -> Language:
     rows = table["rows"].to_numpy().astype(np.int64)
     telling = (rows <= _COMMON * texts) & (rows >= _ROWS_A_WORD)
     weights = np.where(telling, np.log((texts + 1) / (rows + 1)), 0.0).round(_DIGITS)
-    plain = Language(table["name"].alias("word"), rows, texts, weights, np.zeros((0, len(rows))), ())
+    plain = Language(
+        table["name"].alias("word"), rows, texts, weights, np.zeros((0, len(rows))), ()
+    )
     wanted = min(topics, texts // _ROWS_A_TOPIC)
     if wanted < 2 or not telling.any():
         return plain

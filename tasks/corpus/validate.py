@@ -29,7 +29,10 @@ from tasks.stage import stage
 
 REPORT = "validation.json"
 DOCS = "data_docs"
-_DRIFT_ROWS, _DRIFT = "rows.parquet", "drift.json"  # of the stage `drift`, whose drawing is not wanted here
+_DRIFT_ROWS, _DRIFT = (
+    "rows.parquet",
+    "drift.json",
+)  # of the stage `drift`, whose drawing is not wanted here
 _EXCERPT_SOURCE = 500
 _REFUSAL_EXPECTATIONS = 3
 _REFUSAL_ROWS = 2

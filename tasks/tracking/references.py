@@ -63,7 +63,5 @@ def _night(wanted: str) -> str | None:
     nights = client().search_runs(
         [experiment_id()], "tags.`plumbline.kind` = 'night'", order_by=["start_time DESC"]
     )
-    found = [
-        n.info.run_id for n in nights if wanted in (n.info.run_id, n.info.run_name)
-    ]
+    found = [n.info.run_id for n in nights if wanted in (n.info.run_id, n.info.run_name)]
     return found[0] if found else None

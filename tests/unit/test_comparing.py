@@ -61,9 +61,10 @@ def test_fewer_rows_with_a_value_than_fifty_say_nothing_on_either_side(statistic
 def test_missing_values_are_left_out_of_both_sides() -> None:
     numbers = np.arange(100.0)
     holed = np.concatenate([numbers, [np.nan] * 50])
-    assert compare(holed, numbers, "ks", 0.05).distance == compare(
-        numbers, numbers, "ks", 0.05
-    ).distance
+    assert (
+        compare(holed, numbers, "ks", 0.05).distance
+        == compare(numbers, numbers, "ks", 0.05).distance
+    )
 
 
 def test_names_cannot_be_compared_as_numbers_and_that_is_said() -> None:
@@ -72,9 +73,7 @@ def test_names_cannot_be_compared_as_numbers_and_that_is_said() -> None:
 
 
 def test_the_name_that_moved_most_is_said_with_its_shares() -> None:
-    found = compare(
-        names(("en", 60), ("de", 40)), names(("en", 91), ("de", 9)), "linf", 0.05
-    )
+    found = compare(names(("en", 60), ("de", 40)), names(("en", 91), ("de", 9)), "linf", 0.05)
     assert found.distance is not None
     assert found.distance.value == pytest.approx(0.31)
     assert found.moved == "'de' 9 % to 40 %"

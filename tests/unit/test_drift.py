@@ -18,6 +18,8 @@ from tasks.corpus.validate import validate
 from tasks.corpus.wordgrams import split_words
 from tasks.errors import UserError
 from tasks.log import Log
+from tasks.promotion.page.drift import drift as block
+from tasks.promotion.page.read import Shelf
 from tasks.records import Outcome
 
 LAW = "the court heard the judge and the lawyer on the appeal"
@@ -80,7 +82,9 @@ def column(facts: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kinds", [(LAW, FARM), (COURT, FIELD)])
-def test_topics_are_what_sentences_are_about_with_and_without_spaces(kinds: tuple[str, ...]) -> None:
+def test_topics_are_what_sentences_are_about_with_and_without_spaces(
+    kinds: tuple[str, ...],
+) -> None:
     rng = random.Random(0)
     texts = pl.Series([sentence(kinds[i % 2], rng) for i in range(400)])
     words = split_words(texts)
@@ -215,9 +219,7 @@ def test_a_named_snapshot_is_kept_as_it_was(tmp_path: Path) -> None:
     root = night(tmp_path / "a", LAW)
     (tmp_path / "kept").mkdir()
     content = snapshot_digest(root / "snapshot")
-    reference.fn(
-        location=str(root / "snapshot"), content=content, out=tmp_path / "kept", log=Log()
-    )
+    reference.fn(location=str(root / "snapshot"), content=content, out=tmp_path / "kept", log=Log())
     assert snapshot_digest(tmp_path / "kept") == content
 
 
@@ -271,3 +273,20 @@ def test_the_drift_suite_names_what_moved_and_the_first_night_fails_nothing(
     assert {r["skipped"] for r in records["first"]} == {
         "there is no accepted night to compare with yet"
     }
+
+
+def test_the_run_page_shows_both_comparisons_and_why_one_is_missing(tmp_path: Path) -> None:
+    before = night(tmp_path / "a", LAW, FARM)
+    after = night(tmp_path / "b", LAW, FARM, seed=5)
+    _, facts = compared(after, before / "snapshot")
+    _, none = compared(after, before / "snapshot", cleaned=True)
+    shown = block(Shelf({"drift": facts["folder"], "drift_clean": none["folder"]}))
+    arrived, cleaned = shown["parts"]
+    assert arrived["sizes"] == (
+        "600 of tonight's 600 training rows against 600 of the reference's 600"
+    )
+    assert len(arrived["plots"]) == min(8, len(arrived["columns"]))
+    assert cleaned["why"] == (
+        "Not compared: the reference is of rows as they arrived, these are cleaned rows."
+    )
+    assert block(Shelf({}))["why"] == "This stage did not run."

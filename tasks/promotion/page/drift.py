@@ -28,7 +28,10 @@ _NAMES = {
 def drift(shelf: Shelf) -> dict[str, Any]:
     """The block of the run page: one part for the rows as they arrived, one for the cleaned."""
     parts = [
-        {"title": name, **part(shelf.facts(title, "drift.json"), shelf.frame(title, "rows.parquet"))}
+        {
+            "title": name,
+            **part(shelf.facts(title, "drift.json"), shelf.frame(title, "rows.parquet")),
+        }
         for title, name in TITLES
         if title in shelf
     ]
@@ -46,14 +49,14 @@ def part(facts: Mapping[str, Any], both: pl.DataFrame) -> dict[str, Any]:
     if why or not both.height:
         return {"why": f"Not compared: {why}." if why else "Nothing was compared."}
     ranked = sorted(facts["columns"], key=_rank)
-    moved = [c for c in ranked if _significant(c, len(ranked))]
+    moved = [c for c in ranked if _significant(c)]
     rows, of = facts["rows"], facts["of"]
     return {
         "why": "",
         "sizes": f"{rows['tonight']:,} of tonight's {of['tonight']:,} training rows against "
         f"{rows['reference']:,} of the reference's {of['reference']:,}",
         "moved": len(moved),
-        "columns": [_row(column, len(ranked)) for column in ranked],
+        "columns": [_row(column) for column in ranked],
         "changes": list(facts["changes"]),
         "slices": _slices(ranked),
         "words": [_word(word) for word in facts["words"][:_WORDS] if word["change"] > 0],
@@ -90,20 +93,20 @@ def _rank(column: Mapping[str, Any]) -> tuple[Any, ...]:
     return (0, -found["value"] / critical if critical else 0.0, column["column"])
 
 
-def _significant(column: Mapping[str, Any], columns: int) -> bool:
+def _significant(column: Mapping[str, Any]) -> bool:
     found = _first(column)
-    return found["silent"] is None and found["p"] <= 0.05 / columns
+    return found["silent"] is None and found["p"] <= found["level"]
 
 
-def _row(column: Mapping[str, Any], columns: int) -> dict[str, Any]:
+def _row(column: Mapping[str, Any]) -> dict[str, Any]:
     found = _first(column)
     silent = found["silent"]
     others = {s: f for s, f in column["statistics"].items() if s != column["first"]}
     return {
         "column": column["column"],
-        "style": "none" if silent else "bad" if _significant(column, columns) else "good",
+        "style": "none" if silent else "bad" if _significant(column) else "good",
         "word": "not compared" if silent else
-        "moved" if _significant(column, columns) else "as chance has it",
+        "moved" if _significant(column) else "as chance has it",
         "why": silent or "",
         "value": "" if silent else numbers.plain(found["value"]),
         "name": _NAMES[column["first"]],
