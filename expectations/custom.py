@@ -1,8 +1,8 @@
-"""Custom expectations, where Great Expectations' core has none: skew and rare classes.
+"""Custom expectations, where Great Expectations' core has none: rare classes here, skew and drift beside.
 
 Importing this module imports Great Expectations (about three seconds) and registers the
 expectations, which only the runner does, and only when it runs. Metrics exist for the pandas
-engine alone; another engine needs its own implementation of the same two.
+engine alone; another engine needs its own implementation of the same.
 
 Thresholds have no defaults: a value equal to its default is left out when a suite is saved, and
 a suite that does not say its limits cannot be read.
@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from great_expectations.compatibility import pydantic
-from great_expectations.core.suite_parameters import SuiteParameterDict
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import (
     ColumnAggregateExpectation,
@@ -27,9 +26,7 @@ from great_expectations.render import LegacyRendererType, RenderedStringTemplate
 from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.util import substitute_none_for_missing
 
-from expectations.divergence import divergence_from
-
-_LIBRARY = {
+LIBRARY = {
     "maturity": "production",
     "tags": ["text", "distribution"],
     "contributors": ["plumbline"],
@@ -37,17 +34,6 @@ _LIBRARY = {
     "has_full_test_suite": True,
     "manually_reviewed_code": True,
 }
-
-
-class ColumnJensenShannon(ColumnAggregateMetricProvider):  # type: ignore[misc]
-    """Divergence of a column from a reference partition, in bits."""
-
-    metric_name = "column.js_divergence"
-    value_keys = ("partition",)
-
-    @column_aggregate_value(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(cls, column: Any, partition: dict[str, Any], **_: Any) -> float | None:  # noqa: B902, N805
-        return divergence_from(column.to_numpy(dtype=object, na_value=None), partition)
 
 
 class ColumnRarestClass(ColumnAggregateMetricProvider):  # type: ignore[misc]
@@ -65,56 +51,6 @@ class ColumnRarestClass(ColumnAggregateMetricProvider):  # type: ignore[misc]
         return {"class": rarest, "share": float(shares.min()), "classes": len(shares)}
 
 
-class ExpectColumnJsDivergenceToBeLessThan(ColumnAggregateExpectation):  # type: ignore[misc]
-    """Expect a column to be distributed nearly as a reference is.
-
-    The Jensen-Shannon divergence to the reference partition, in bits (0: alike, 1: nothing
-    shared), must be at most `threshold`. `partition` is what `expectations.divergence.partition`
-    makes; in a suite file it is a parameter, `{"$PARAMETER": "<reference>"}`, which the runner
-    fills from the rows of that reference. With too few rows nothing is claimed, and it is met.
-    """
-
-    expectation_type: ClassVar[str] = "expect_column_js_divergence_to_be_less_than"
-    partition: SuiteParameterDict | dict[str, Any] = pydantic.Field(
-        ..., description="Bins and weights of the reference"
-    )
-    threshold: float = pydantic.Field(..., ge=0, le=1, description="Most bits allowed")
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("column.js_divergence",)
-    success_keys: ClassVar[tuple[str, ...]] = ("partition", "threshold")
-    args_keys: ClassVar[tuple[str, ...]] = ("column", "partition", "threshold")
-    library_metadata: ClassVar[dict[str, Any]] = _LIBRARY
-
-    def _validate(
-        self,
-        metrics: dict[str, Any],
-        runtime_configuration: Any = None,
-        execution_engine: Any = None,
-    ) -> dict[str, Any]:
-        bits = metrics["column.js_divergence"]
-        met = bits is None or float(bits) <= self.threshold
-        return {
-            "success": met,
-            "result": {"observed_value": None if bits is None else round(bits, 6)},
-        }
-
-    @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
-    @render_suite_parameter_string  # type: ignore[untyped-decorator]
-    def _prescriptive_renderer(
-        cls,
-        configuration: Any = None,
-        result: Any = None,
-        runtime_configuration: Any = None,
-        **_: Any,
-    ) -> list[Any]:
-        return _rendered(
-            "must diverge from the reference by at most $threshold bits (Jensen-Shannon).",
-            configuration,
-            ["column", "threshold"],
-            runtime_configuration,
-        )
-
-
 class ExpectColumnClassShareToBeAtLeast(ColumnAggregateExpectation):  # type: ignore[misc]
     """Expect even the rarest class to have its part of the rows.
 
@@ -130,7 +66,7 @@ class ExpectColumnClassShareToBeAtLeast(ColumnAggregateExpectation):  # type: ig
     metric_dependencies: ClassVar[tuple[str, ...]] = ("column.rarest_class",)
     success_keys: ClassVar[tuple[str, ...]] = ("of_even_share",)
     args_keys: ClassVar[tuple[str, ...]] = ("column", "of_even_share")
-    library_metadata: ClassVar[dict[str, Any]] = _LIBRARY
+    library_metadata: ClassVar[dict[str, Any]] = LIBRARY
 
     def _validate(
         self,
@@ -155,7 +91,7 @@ class ExpectColumnClassShareToBeAtLeast(ColumnAggregateExpectation):  # type: ig
         runtime_configuration: Any = None,
         **_: Any,
     ) -> list[Any]:
-        return _rendered(
+        return rendered(
             "must give its rarest class at least $of_even_share of an even share of the rows.",
             configuration,
             ["column", "of_even_share"],
@@ -163,7 +99,7 @@ class ExpectColumnClassShareToBeAtLeast(ColumnAggregateExpectation):  # type: ig
         )
 
 
-def _rendered(template: str, configuration: Any, names: list[str], runtime: Any) -> list[Any]:
+def rendered(template: str, configuration: Any, names: list[str], runtime: Any) -> list[Any]:
     """The sentence that Data Docs show, in the shape that its page builder asks for."""
     runtime = runtime or {}
     params = substitute_none_for_missing(configuration.kwargs if configuration else {}, names)

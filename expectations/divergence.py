@@ -9,7 +9,7 @@ square of what SciPy calls the Jensen-Shannon distance.
 
 A partition is a reference column put into bins: for numbers `edges` and one weight more than
 there are edges (the last bin is open), for categories `values` and one weight more (the last is
-every other value). It is plain JSON, so it can be a parameter of an expectation and be kept.
+every other value). It is plain JSON, so it can be kept.
 
 What it does not cover: two equal distributions drawn as samples of n and m rows over k bins show
 about (k - 1) (1/n + 1/m) / (8 ln 2) bits by chance. Hence bins hold at least `ROWS_PER_BIN` rows
@@ -71,7 +71,7 @@ def partition(values: Sequence[Any] | NDArray[Any], *, bins: int = MAX_BINS) -> 
         The partition, or None if fewer than `MIN_ROWS` rows have a value or the categories are
         too many for the rows.
     """
-    present = _present(values)
+    present = held(values)
     rows = len(present)
     if rows < MIN_ROWS:
         return None
@@ -99,7 +99,7 @@ def histogram(values: Sequence[Any] | NDArray[Any], bins: Partition) -> NDArray[
     Returns:
         Counts `(bins,)`: one more than the partition has edges or values.
     """
-    present = _present(values)
+    present = held(values)
     if "edges" in bins:
         edges = np.asarray(bins["edges"], dtype=np.float64)
         places = np.searchsorted(edges, present.astype(np.float64), side="left")
@@ -111,19 +111,14 @@ def histogram(values: Sequence[Any] | NDArray[Any], bins: Partition) -> NDArray[
     return np.bincount(places, minlength=size).astype(np.float64)
 
 
-def divergence_from(values: Sequence[Any] | NDArray[Any], bins: Partition) -> float | None:
-    """Divergence of a column from a reference in bits, None if too few rows have values."""
-    counts = histogram(values, bins)
-    return None if counts.sum() < MIN_ROWS else jensen_shannon(counts.tolist(), bins["weights"])
-
-
 def _kullback_leibler(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     """KL(p || q) in bits, for q > 0 wherever p > 0."""
     inside = p > 0
     return float(np.sum(p[inside] * np.log2(p[inside] / q[inside])))
 
 
-def _present(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+def held(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+    """The values that are there, without None and NaN, as text if all of them are text."""
     column = np.asarray(values)
     if column.dtype.kind == "f":
         return np.asarray(column[~np.isnan(column)])

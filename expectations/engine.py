@@ -136,7 +136,7 @@ def _build(item: Mapping[str, Any], suite: str, place: int) -> Any:
     from great_expectations.compatibility import pydantic
     from great_expectations.expectations import registry
 
-    import expectations.custom  # noqa: F401  registers what the core does not have
+    import expectations.custom_comparisons  # noqa: F401  registers what the core does not have
 
     kind, kwargs = item["type"], dict(item["kwargs"])
     known = registry.list_registered_expectation_implementations()

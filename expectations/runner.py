@@ -13,14 +13,16 @@ from typing import Any
 
 import polars as pl
 
-from expectations.divergence import MIN_ROWS, partition
+from expectations.comparing import expand
 from expectations.engine import build, evaluate
 from expectations.rules import is_row_rule, read_suite, require_columns
-from expectations.sentences import finding, requirement
+from expectations.sentences import finding, requirement, silence
 
-_COLUMN_KWARGS = ("column", "column_A", "column_B")
+_COLUMN_KWARGS = ("column", "column_A", "column_B", "sides", "by")
 _MAY_BE_ABSENT = {"expect_column_to_exist"}
 _EXCERPT = 120
+_FALSE_ALARM = 0.05  # of a suite of comparisons that states no other `false_alarm`
+_LEVEL = {"$PARAMETER": "level"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def run_suite(
     suite: Suite,
     *,
     strict: bool = False,
-    references: Mapping[str, pl.DataFrame] | None = None,
+    absent: str | None = None,
     worst: int = 5,
 ) -> Judged:
     """Judge a frame.
@@ -78,7 +80,7 @@ def run_suite(
             `text`, if there, gives the excerpts of the worst rows.
         suite: A suite from `load_suite`.
         strict: After cleaning: every row must meet every row rule, and a breach is critical.
-        references: The rows that a `{"$PARAMETER": "<name>"}` partition is made of, by name.
+        absent: Why there is nothing that the suite could be judged on, if so.
         worst: How many rows to name per expectation that is not met, worst first.
 
     Returns:
@@ -89,7 +91,9 @@ def run_suite(
     """
     asked: list[tuple[dict[str, Any], str | None]] = []
     for item in suite.expectations:
-        asked.extend(_resolve(item, suite, frame, strict, references or {}))
+        lines = [(item, absent)] if absent else _resolve(item, suite, frame, strict)
+        asked.extend(lines)
+    asked = _share_level(asked, suite)
     runnable = [item for item, skipped in asked if skipped is None]
     result = None
     if runnable:
@@ -107,49 +111,57 @@ def _resolve(
     suite: Suite,
     frame: pl.DataFrame,
     strict: bool,
-    references: Mapping[str, pl.DataFrame],
 ) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """Make a suite's line concrete: its columns, its reference, its strictness, or why not."""
+    """Make a suite's line concrete: its columns, its sides, its strictness, or why not."""
     if strict and is_row_rule(item):
         item = {**item, "severity": "critical", "kwargs": {**item["kwargs"], "mostly": 1.0}}
-    columns = _columns(item, suite, frame)
-    if not columns:
-        yield item, f"the data has no column {item['kwargs']['column']}"
     needs = suite.meta.get("needs")
     absent = f"the data has no {needs}" if needs and _empty(frame, needs) else None
-    for column in columns:
-        kwargs = {**item["kwargs"], **({} if column is None else {"column": column})}
-        kwargs, skipped = _fill_partition(kwargs, references)
-        yield {**item, "kwargs": kwargs}, absent or skipped
+    meant = _meant(item, frame)
+    if not meant:
+        kwargs = item["kwargs"]
+        wanted = [name for name in (kwargs.get("column"), kwargs.get("by")) if name]
+        yield item, f"the data has no column {' by '.join(map(str, wanted))}"
+    for kwargs in meant:
+        if item["type"] not in _MAY_BE_ABSENT:
+            named = [kwargs[key] for key in _COLUMN_KWARGS if kwargs.get(key)]
+            named += kwargs.get("column_list", [])
+            require_columns(named, frame.columns, f"suite {suite.name!r}: {item['type']}")
+        yield {**item, "kwargs": kwargs}, absent or _lacks_side(kwargs, frame)
 
 
-def _fill_partition(
-    kwargs: dict[str, Any], references: Mapping[str, pl.DataFrame]
-) -> tuple[dict[str, Any], str | None]:
-    """Replace a `{"$PARAMETER": "<reference>"}` by its bins and weights, or say why not."""
-    given = kwargs.get("partition")
-    if not isinstance(given, dict) or "$PARAMETER" not in given:
-        return kwargs, None
-    name, column = str(given["$PARAMETER"]), str(kwargs["column"])
-    rows = references.get(name)
-    made = None if rows is None else partition(rows[column].to_list())
-    filled = {**kwargs, "partition": {"reference": name, **(made or {})}}
-    if rows is None or rows.is_empty():
-        return filled, f"there are no {name} rows"
-    few = f"too few of the {rows.height:,} {name} rows have a value of {column}"
-    return filled, None if made else few
+def _lacks_side(kwargs: dict[str, Any], frame: pl.DataFrame) -> str | None:
+    """Why two sides cannot be compared, if one of them has no rows."""
+    if "sides" not in kwargs:
+        return None
+    present = set(frame[kwargs["sides"]].unique())
+    lacking = [kwargs[side] for side in ("judged", "reference") if kwargs[side] not in present]
+    return f"there are no {lacking[0]} rows" if lacking else None
 
 
-def _columns(item: dict[str, Any], suite: Suite, frame: pl.DataFrame) -> list[str | None]:
+def _share_level(
+    asked: list[tuple[dict[str, Any], str | None]], suite: Suite
+) -> list[tuple[dict[str, Any], str | None]]:
+    """Give each comparison its part of the false alarms that the suite may raise (Bonferroni)."""
+    open_ = [why is None and item["kwargs"].get("level") == _LEVEL for item, why in asked]
+    level = float(suite.meta.get("false_alarm", _FALSE_ALARM)) / max(sum(open_), 1)
+    return [
+        ({**item, "kwargs": {**item["kwargs"], "level": level}} if fill else item, why)
+        for (item, why), fill in zip(asked, open_, strict=True)
+    ]
+
+
+def _meant(item: dict[str, Any], frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The arguments of a suite's line, once for each column that it means."""
     kwargs = item["kwargs"]
     column = kwargs.get("column")
+    if "sides" in kwargs:
+        require_columns([kwargs["sides"]], frame.columns, str(item["type"]))
+        return list(expand(kwargs, frame)) if column else [kwargs]
     if isinstance(column, str) and column.endswith("*"):
-        return [name for name in frame.columns if name.startswith(column[:-1])]
-    if item["type"] not in _MAY_BE_ABSENT:
-        named = [kwargs[key] for key in _COLUMN_KWARGS if key in kwargs]
-        named += kwargs.get("column_list", [])
-        require_columns(named, frame.columns, f"suite {suite.name!r}: {item['type']}")
-    return [column]
+        wanted = [name for name in frame.columns if name.startswith(column[:-1])]
+        return [{**kwargs, "column": name} for name in wanted]
+    return [kwargs]
 
 
 def _empty(frame: pl.DataFrame, column: str) -> bool:
@@ -158,8 +170,10 @@ def _empty(frame: pl.DataFrame, column: str) -> bool:
 
 def _for_pandas(frame: pl.DataFrame, items: list[dict[str, Any]]) -> Any:
     """The columns that the expectations name, as the engine wants them."""
+    if any("sides" in item["kwargs"] and "column" not in item["kwargs"] for item in items):
+        return frame.to_pandas()  # columns themselves are compared
     named = {
-        item["kwargs"][key] for item in items for key in _COLUMN_KWARGS if key in item["kwargs"]
+        item["kwargs"][key] for item in items for key in _COLUMN_KWARGS if item["kwargs"].get(key)
     }
     named |= {column for item in items for column in item["kwargs"].get("column_list", [])}
     return frame.select([c for c in frame.columns if c in named | {"row_id", "split"}]).to_pandas()
@@ -177,8 +191,8 @@ def _record(
     kind, kwargs = item["type"], item["kwargs"]
     result = {} if one is None else one.to_json_dict()["result"]
     observed = _observed(result)
-    if one is not None and observed is None and "partition" in kwargs:
-        skipped = f"fewer than {MIN_ROWS} of the rows judged have a value of {kwargs['column']}"
+    if one is not None and observed is None and "statistic" in kwargs:
+        skipped = silence(result["details"]["slices"], kwargs)
     success = skipped is not None or bool(one.success)
     found = f"not judged, {skipped}" if skipped else finding(kind, result, observed, met=success)
     return {
@@ -191,6 +205,7 @@ def _record(
         "success": success,
         "skipped": skipped,
         "observed": observed,
+        "details": result.get("details"),
         "unexpected_count": result.get("unexpected_count"),
         "unexpected_percent": result.get("unexpected_percent"),
         "worst_rows": [] if success else _worst_rows(result, kwargs, frame, worst),

@@ -10,6 +10,14 @@ from typing import Any
 
 from expectations.rules import interval_in_words
 
+_DISTANCES = {
+    "ks": ("differ from", " (Kolmogorov-Smirnov)"),
+    "js": ("diverge from", " bits"),
+    "psi": ("differ from", " (population stability index)"),
+    "chi2": ("differ from", " (Cramer's V)"),
+    "linf": ("differ from", " in the share of any value"),
+}
+
 
 def requirement(kind: str, kwargs: dict[str, Any]) -> str:
     """What an expectation asks for, as a sentence without its full stop."""
@@ -48,7 +56,18 @@ def finding(kind: str, result: dict[str, Any], observed: Any, *, met: bool) -> s
             f"{rarest.get('class')!r}, the rarest of {rarest.get('classes', 0)}, has "
             f"{100 * rarest.get('share', 0.0):.3g} % of them, {percent(observed)} of an even share"
         )
+    if kind == "expect_column_distribution_distance_to_be_less_than":
+        return _distance(result["details"]["worst"], result["details"]["slices"])
+    if kind in ("expect_column_categories_to_be_known", "expect_table_columns_to_be_known"):
+        return "all of them are" if met else "; ".join(observed)
     return f"found {number(observed)}"
+
+
+def silence(slices: list[dict[str, Any]], kwargs: dict[str, Any]) -> str:
+    """Why a comparison says nothing."""
+    if kwargs.get("by"):
+        return f"no {kwargs['by']} has enough rows on both sides"
+    return f"{slices[0]['silent']} of {kwargs['column']}"
 
 
 def percent(share: float) -> str:
@@ -70,7 +89,7 @@ def number(value: Any) -> str:
 
 
 def _phrase(kind: str, kwargs: dict[str, Any]) -> str | None:
-    column = kwargs.get("column")
+    column = "every column" if kwargs.get("column") == "*" else kwargs.get("column")
     bounds = interval_in_words(kwargs.get("min_value"), kwargs.get("max_value"))
     rows = _rows(kwargs.get("mostly", 1.0))
     match kind:
@@ -90,13 +109,30 @@ def _phrase(kind: str, kwargs: dict[str, Any]) -> str | None:
             return f"{column} must take {_all_of(kwargs['value_set'])}"
         case "expect_column_unique_value_count_to_be_between":
             return f"the number of different values of {column} must be {bounds}"
-        case "expect_column_js_divergence_to_be_less_than":
-            limit = f"{kwargs['threshold']:g} bits"
-            return f"{column} must diverge from {_reference(kwargs)} by {limit} at most"
+        case "expect_column_distribution_distance_to_be_less_than":
+            verb, unit = _DISTANCES.get(kwargs["statistic"], ("differ from", ""))
+            limit = f"{kwargs['threshold']:g}{unit}"
+            slices = f" within every {kwargs['by']}" if kwargs.get("by") else ""
+            return f"{column} must {verb} {_reference(kwargs)} by {limit} at most{slices}"
+        case "expect_column_categories_to_be_known":
+            return f"{column} must have the values of {_reference(kwargs)}, none new, none gone"
+        case "expect_table_columns_to_be_known":
+            return f"the columns with values must be those of {_reference(kwargs)}"
         case "expect_column_class_share_to_be_at_least":
             wanted = percent(kwargs["of_even_share"])
             return f"the rarest {column} must have at least {wanted} of an even share of the rows"
     return None
+
+
+def _distance(worst: dict[str, Any], slices: list[dict[str, Any]]) -> str:
+    """What a comparison found, from how many rows, and what chance alone would have shown."""
+    where = f" within {worst['slice']}" if worst["slice"] is not None else ""
+    chance = worst["critical"]
+    limit = f", chance reaches {number(chance)}" if chance is not None else ""
+    silent = sum(one["silent"] is not None for one in slices)
+    few = f"; too few rows in {silent} of {len(slices)}" if silent else ""
+    rows = f"{worst['rows']:,} against {worst['reference_rows']:,} rows"
+    return f"found {number(worst['value'])}{where} ({worst['moved']}; {rows}{limit}){few}"
 
 
 def _rows(mostly: float) -> str:
@@ -113,9 +149,7 @@ def _all_of(values: list[Any]) -> str:
 
 
 def _reference(kwargs: dict[str, Any]) -> str:
-    partition = kwargs["partition"]
-    name = partition.get("reference") or partition.get("$PARAMETER") or "the reference"
-    return name if name == "the reference" else f"the {name} rows"
+    return f"the {kwargs['reference']} rows"
 
 
 def _where(kwargs: dict[str, Any]) -> str:

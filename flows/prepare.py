@@ -9,16 +9,19 @@ from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus.clean import clean
+from tasks.corpus.drift import drift
 from tasks.corpus.earlier import earlier_night, folder_digest
 from tasks.corpus.fact_patterns import patterns_text
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
+from tasks.corpus.reference import reference, snapshot_digest
+from tasks.corpus.snapshot import snapshot
 from tasks.corpus.validate import validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
-from tasks.tracking import history, runs
+from tasks.tracking import history, references, runs
 
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
@@ -39,15 +42,18 @@ def prepare(
         raw = ingest(config=c.source, seed=c.seed, content=content)
         before = _earlier(c, raw)
         signals = profile(raw, before, config=c.profile)
-        checked = validate(raw, signals, config=c.validation, strict=False)
+        drifted = _drift(c, raw, signals)
+        checked = validate(raw, signals, drifted["drift"], config=c.validation, strict=False)
         cleaned = clean(
             raw, signals, before, config=c.clean, contradictions=c.contradictions,
             patterns=patterns,
         )  # fmt: skip
         clean_signals = profile(cleaned, before, config=c.profile, title="profile_clean")
+        drifted |= _drift(c, cleaned, clean_signals, suffix="_clean")
         verified = validate(
-            cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
-        )
+            cleaned, clean_signals, drifted["drift_clean"],
+            config=c.validation, strict=True, title="validate_clean",
+        )  # fmt: skip
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
         augmented = augment(
             cleaned, config=c.augment, seed=c.seed, wordnet=wordnet_digest(c.augment.wordnet)
@@ -57,7 +63,7 @@ def prepare(
     return {
         "ingest": raw, "profile": signals, "validate": checked, "clean": cleaned,
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,
-        "correct": corrected, "augment": augmented,
+        "correct": corrected, "augment": augmented, **drifted,
     }  # fmt: skip
 
 
@@ -70,3 +76,25 @@ def _earlier(c: Configuration, raw: Record) -> Record | None:
         found = history.earlier("clean", 1, raw, like="ingest", accepted=place == "champion")
         return found[0] if found else None
     return earlier_night(location=place, content=folder_digest(place))
+
+
+def _drift(
+    c: Configuration, corpus: Record, signals: Record, suffix: str = ""
+) -> dict[str, Record]:
+    """What later nights are compared with, and what tonight is: another night's, or a folder."""
+    cleaned, title = bool(suffix), f"snapshot{suffix}"
+    taken = snapshot(
+        corpus, signals, config=c.validation, cleaned=cleaned, seed=c.seed, title=title
+    )
+    wanted = c.validation.reference
+    if (folder := references.folder_of(wanted)) is not None:
+        content = snapshot_digest(folder)
+        against = reference(location=wanted, content=content, title=f"reference{suffix}")
+    elif wanted == references.NONE:
+        against = None
+    else:
+        against = references.of_night(wanted, title, taken)
+    compared = drift(
+        corpus, signals, against, config=c.validation, cleaned=cleaned, title=f"drift{suffix}"
+    )
+    return {title: taken, f"drift{suffix}": compared}

@@ -157,9 +157,25 @@ class Validation(Section):
     """Which suites judge the data."""
 
     suites: tuple[str, ...] = Field(
-        ("schema", "noise", "labels", "skew"), description="Names under expectations/suites/"
+        ("schema", "noise", "labels", "skew", "drift"),
+        description="Names under expectations/suites/",
     )
     worst_rows: int = Field(5, ge=1, le=100, description="Examples named per failed expectation")
+    reference: str = Field(
+        "last accepted", min_length=1,
+        description="What drift is measured from: `last accepted` (the last night whose model became "
+        "champion), the name or MLflow run id of a night, a snapshot's folder, or `none`",
+    )  # fmt: skip
+    snapshot_rows: int = Field(
+        10_000, ge=200, le=1_000_000,
+        description="Most training rows kept for later nights to be compared with (rows)",
+    )  # fmt: skip
+    snapshot_words: int = Field(
+        2000, ge=10, le=100_000, description="Vocabulary that drift is measured by (words)"
+    )
+    snapshot_topics: int = Field(
+        16, ge=0, le=256, description="Most topics that drift is measured by; 0 for none"
+    )
 
 
 class Cleaning(Section):

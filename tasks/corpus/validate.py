@@ -29,7 +29,10 @@ from tasks.stage import stage
 
 REPORT = "validation.json"
 DOCS = "data_docs"
-_REFERENCES = ("serving", "test")
+_DRIFT_ROWS, _DRIFT = (
+    "rows.parquet",
+    "drift.json",
+)  # of the stage `drift`, whose drawing is not wanted here
 _EXCERPT_SOURCE = 500
 _REFUSAL_EXPECTATIONS = 3
 _REFUSAL_ROWS = 2
@@ -38,13 +41,21 @@ _REFUSAL_EXCERPT = 60
 
 @stage
 def validate(
-    corpus: Path, profiled: Path, *, config: Validation, strict: bool, out: Path, log: Log
+    corpus: Path,
+    profiled: Path,
+    drifted: Path | None = None,
+    *,
+    config: Validation,
+    strict: bool,
+    out: Path,
+    log: Log,
 ) -> Outcome:
     """Run the suites on a corpus and its signals.
 
     Args:
         corpus: Folder of the rows, ingested or cleaned.
         profiled: Folder of the same rows' signals.
+        drifted: Folder of the two nights' rows, for suites that ask for them (`rows: drift`).
         config: Which suites, and how many rows to name.
         strict: After cleaning: every row must meet every row rule.
         out: Receives `validation.json` and `data_docs/`.
@@ -59,7 +70,7 @@ def validate(
     try:
         suites = [load_suite(suite_path(name)) for name in dict.fromkeys(config.suites)]
         frame = judged_frame(corpus, profiled)
-        judged = _run(suites, frame, config, strict, log)
+        judged = _run(suites, frame, _two_nights(drifted), config, strict, log)
     except SuiteError as error:
         raise UserError(str(error), "Suites are the files under expectations/suites/.") from error
     records = [record for one in judged for record in one.records]
@@ -103,18 +114,32 @@ def judged_frame(corpus: Path, profiled: Path) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def _two_nights(drifted: Path | None) -> pl.DataFrame | str:
+    """Tonight's rows and the reference's, or why there are none."""
+    if drifted is None:
+        return "tonight is compared with no other night"
+    if (drifted / _DRIFT_ROWS).exists():
+        return pl.read_parquet(drifted / _DRIFT_ROWS)
+    return str(orjson.loads((drifted / _DRIFT).read_bytes())["why"])
+
+
 def _run(
-    suites: Sequence[Suite], frame: pl.DataFrame, config: Validation, strict: bool, log: Log
+    suites: Sequence[Suite],
+    frame: pl.DataFrame,
+    nights: pl.DataFrame | str,
+    config: Validation,
+    strict: bool,
+    log: Log,
 ) -> list[Judged]:
-    references = {name: frame.filter(pl.col("split") == name) for name in _REFERENCES}
     judged = []
     for place, suite in enumerate(suites):
         log.progress(place, len(suites), suite.name)
+        rows = nights if suite.meta.get("rows") == "drift" else frame
+        absent = rows if isinstance(rows, str) else None
+        given = frame if isinstance(rows, str) else rows
         judged.append(
-            run_suite(
-                frame, suite, strict=strict, references=references, worst=config.worst_rows
-            )
-        )  # fmt: skip
+            run_suite(given, suite, strict=strict, absent=absent, worst=config.worst_rows)
+        )
     log.progress(len(suites), len(suites))
     return judged
 
@@ -154,9 +179,11 @@ def _metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
             metrics[f"broken_share_{record['rule']}"] = round(1 - observed, 6)
         elif record["column"] == "failed_rules":
             metrics["broken_share_any"] = round(1 - observed, 6)
-        elif "partition" in record["kwargs"]:
-            reference = record["kwargs"]["partition"]["reference"]
-            metrics[f"divergence_bits_{record['column']}_{reference}"] = float(observed)
+        elif "statistic" in record["kwargs"]:
+            asked = record["kwargs"]
+            name = {"js": "divergence_bits"}.get(asked["statistic"], asked["statistic"])
+            by = f"_by_{asked['by']}" if asked.get("by") else ""
+            metrics[f"{name}_{record['column']}{by}_{asked['reference']}"] = float(observed)
     return metrics
 
 

@@ -16,7 +16,8 @@ from commands import ROOT, SMOKE, Ran, command, run
 from tasks.store import Manifest, intact, read_manifest
 
 STAGES = (
-    "ingest profile validate clean profile_clean validate_clean audit augment correct tokenize pack "
+    "ingest profile snapshot drift validate clean profile_clean snapshot_clean drift_clean "
+    "validate_clean audit augment correct tokenize pack "
     "pretrain baselines finetune quality calibration hallucination group_metrics robustness floors explain "
     "decide report"
 ).split()

@@ -41,10 +41,9 @@ def _results(shelf: Shelf, title: str) -> list[dict[str, Any]]:
 
 
 def _identity(found: dict[str, Any]) -> bytes:
-    """What makes two results the same question: strictness and a night's own bins do not."""
-    kwargs = {k: v for k, v in (found.get("kwargs") or {}).items() if k != "mostly"}
-    if isinstance(kwargs.get("partition"), dict):
-        kwargs["partition"] = kwargs["partition"].get("reference")
+    """What makes two results the same question: strictness and the level of a test do not."""
+    told = found.get("kwargs") or {}
+    kwargs = {k: v for k, v in told.items() if k not in ("mostly", "level")}
     parts = [found.get(k) for k in ("suite", "expectation", "rule", "column")]
     return orjson.dumps([parts, kwargs], option=orjson.OPT_SORT_KEYS)
 

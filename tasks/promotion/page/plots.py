@@ -92,10 +92,16 @@ def line_chart(
     return svg(axes.width, height, body, f"{y_label} over {x_label}") + legend(lines)
 
 
-def histogram(before: Sequence[float], after: Sequence[float], label: str) -> Markup:
+def histogram(
+    before: Sequence[float],
+    after: Sequence[float],
+    label: str,
+    sides: str = "before and after cleaning",
+) -> Markup:
     """How one number is spread over rows: outlined before, filled after, in per cent of the rows.
 
-    Values beyond the 0.5 and 99.5 % quantiles are counted in the outermost bars.
+    Values beyond the 0.5 and 99.5 % quantiles are counted in the outermost bars. `sides` says what
+    the two are to those who hear the page.
     """
     values = sorted([*before, *after])
     if not values:
@@ -120,7 +126,7 @@ def histogram(before: Sequence[float], after: Sequence[float], label: str) -> Ma
     for share, right in zip(shares[0], edges[1:], strict=False):
         steps.append(f"V{axes.y(share)}H{axes.x(right)}")
     body.append(f'<path class="c0 line" d="{"".join(steps)}V{base}"/>')
-    return svg(axes.width, 170, body, f"Histogram of {label}, before and after cleaning")
+    return svg(axes.width, 170, body, f"Histogram of {label}, {sides}")
 
 
 def reliability(bins: Sequence[dict[str, float]]) -> Markup:
