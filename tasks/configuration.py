@@ -133,7 +133,7 @@ class Cleaning(Section):
         True, description="Remove cookie, navigation and legal lines from texts that have others"
     )
     mask_pii: bool = Field(
-        True, description="Replace e-mail addresses and the like by a placeholder"
+        True, description="Replace addresses and numbers of people, and secrets, by placeholders"
     )
 
 
