@@ -153,7 +153,8 @@ def _metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         if record["skipped"] is not None or not isinstance(observed, int | float):
             continue
         if record["rule"] is not None:
-            metrics[f"broken_share_{record['rule']}"] = round(1 - observed, 6)
+            name = "_".join(filter(None, (record["rule"], record["language"])))
+            metrics[f"broken_share_{name}"] = round(1 - observed, 6)
         elif record["column"] == "failed_rules":
             metrics["broken_share_any"] = round(1 - observed, 6)
         elif "partition" in record["kwargs"]:
