@@ -7,6 +7,7 @@ one section recomputes only the stages that read it.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -111,6 +112,21 @@ class Profiling(Section):
     leak_share: float = Field(
         0.5, gt=0, le=1, description="Share of a row's n-grams found in the test split that makes a leak"
     )  # fmt: skip
+    oldest_time: date | None = Field(
+        None, description="First day that a row's time may have; empty for no limit"
+    )
+    newest_time: date | None = Field(
+        None, description="Last day that a row's time may have; empty for no limit"
+    )
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Profiling:
+        if self.oldest_time and self.newest_time and self.newest_time < self.oldest_time:
+            raise ValueError(
+                f"profile.newest_time ({self.newest_time}) is before profile.oldest_time "
+                f"({self.oldest_time})"
+            )
+        return self
 
 
 class Validation(Section):

@@ -13,6 +13,8 @@ from tasks.configuration import Profiling
 from tasks.corpus.duplicates import Flags, exact_clusters, near_clusters, repeats
 from tasks.corpus.leaks import Leaks, find_leaks
 from tasks.corpus.signals import row_signals
+from tasks.corpus.times import time_signals
+from tasks.corpus.trusted import relative_signals
 from tasks.corpus.wordgrams import Words, split_words
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -46,10 +48,13 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
     related = relations.duplicates(everyone).with_columns(
         pl.Series("leak_overlap", leaks.overlap), pl.Series("is_test_leak", leaks.leaked)
     )
+    times = time_signals(rows, config.oldest_time, config.newest_time)
     signals = pl.concat(
-        [rows.select("row_id", "split", "source", "label", *kept), measured, related],
+        [rows.select("row_id", "split", "source", "label", *kept), measured, related, times],
         how="horizontal",
     )
+    relative = relative_signals(rows["text"], words, signals)
+    signals = pl.concat([signals, relative], how="horizontal")
     signals.write_parquet(out / SIGNALS)
     summary = summarise(signals, config)
     (out / PROFILE).write_bytes(
