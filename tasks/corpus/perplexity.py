@@ -206,7 +206,9 @@ def _units(bits: NDArray[np.floating]) -> NDArray[np.uint16]:
     return np.asarray(np.clip(np.rint(bits * _UNITS), 0, 65_535), np.uint16)
 
 
-def _pieces(texts: pl.Series, padding: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
+def _pieces(
+    texts: pl.Series, padding: int
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
     """Code points of some texts at a time, each behind boundaries, and where each begins and ends."""
     lengths = texts.str.len_chars().to_numpy().astype(np.int64) + padding
     ends = np.cumsum(lengths)

@@ -27,7 +27,9 @@ def time_signals(rows: pl.DataFrame, oldest: date | None, newest: date | None) -
         newest: The last day allowed, None for no limit.
     """
     columns = rows.columns
-    moment = pl.col("timestamp") if "timestamp" in columns else pl.lit(None, pl.Datetime("us", "UTC"))
+    moment = (
+        pl.col("timestamp") if "timestamp" in columns else pl.lit(None, pl.Datetime("us", "UTC"))
+    )
     lost = pl.col("time_lost") if "time_lost" in columns else pl.lit(False)
     begin, end = _midnight(oldest), _midnight(newest)
     late = pl.lit(False) if end is None else moment >= end + timedelta(days=1)
