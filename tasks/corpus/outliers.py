@@ -63,7 +63,7 @@ def outlier_signals(signals: pl.DataFrame, trusted: Flags) -> pl.DataFrame:
             scores[place, languages != "en"] = np.nan
     if not names or not signals.height:
         return pl.DataFrame(schema={"outlier_score": pl.Float64, "outlier_signal": pl.String})
-    known = ~np.isnan(scores).all(axis=0)
+    known: Flags = np.asarray(~np.isnan(scores).all(axis=0))
     oddest = np.where(np.isnan(scores), -1.0, scores).argmax(axis=0)
     score = np.where(known, scores[oddest, np.arange(signals.height)], np.nan)
     named = [names[place] if judged else None for place, judged in zip(oddest, known, strict=True)]
@@ -97,4 +97,4 @@ def _distances(values: Values, usual: Values, least: float) -> Values:
     middle = np.median(usual)
     away = np.abs(usual - middle)
     spread = _TO_DEVIATION * np.median(away) or _MEAN_TO_DEVIATION * away.mean()
-    return np.abs(values - middle) / max(spread, least)
+    return np.asarray(np.abs(values - middle) / max(spread, least))
