@@ -182,9 +182,18 @@ def _is_public(text: str) -> bool:
     return address is not None and address.is_global
 
 
-def _contains(*alternatives: str) -> Callable[[pl.Series], pl.Series]:
+def _contains(first: str, *alternatives: str) -> Callable[[pl.Series], pl.Series]:
+    """A test by patterns, made only where a cheaper one that they imply is met."""
     pattern = "|".join(alternatives)
-    return lambda texts: texts.str.contains(pattern)
+
+    def suspects(texts: pl.Series) -> pl.Series:
+        likely = texts.str.contains(first).fill_null(False)
+        rows = likely.arg_true()
+        if not pattern or not len(rows):
+            return likely
+        return likely.scatter(rows, texts.gather(rows).str.contains(pattern))
+
+    return suspects
 
 
 # Secrets first, for they may look like anything; numbers with check digits before those without.
@@ -194,7 +203,7 @@ KINDS = (
     Kind(
         "iban", "[IBAN]", _contains(rf"\b(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}} ?[A-Z0-9]"), _ibans
     ),
-    Kind("email", "[EMAIL]", _contains(patterns.EMAIL), _emails),
-    Kind("ip", "[IP]", _contains(patterns.IP, _SHORTENED_SUSPECT), _ips),
-    Kind("phone", "[PHONE]", _contains(_PHONE_PATTERN), _phones),
+    Kind("email", "[EMAIL]", _contains("@", patterns.EMAIL), _emails),
+    Kind("ip", "[IP]", _contains(r"\d\.\d|[0-9A-Fa-f]:", patterns.IP, _SHORTENED_SUSPECT), _ips),
+    Kind("phone", "[PHONE]", _contains(r"\d[\d().\- ]{5}", _PHONE_PATTERN), _phones),
 )
