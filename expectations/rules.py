@@ -5,6 +5,8 @@ noise has one definition. A rule is an `expect_column_values_to_be_between` whos
 `{"rule": "<reason>", "row_rule": true}`; the reason is what a quarantined row is filed under. Its
 `mostly` (the share of rows that must pass before anyone is warned) does not concern a single row.
 
+A rule may judge languages apart: see `expectations.by_language`.
+
 Thresholds follow Gopher (Rae et al. 2021, arXiv:2112.11446) and FineWeb (Penedo et al. 2024,
 arXiv:2406.17557), loosened for single sentences; each expectation states its own reason.
 """
@@ -19,6 +21,8 @@ from typing import Any
 
 import orjson
 import polars as pl
+
+from expectations.by_language import LANGUAGE, Bounds, Languages, languages_of
 
 SUITES = Path(__file__).parent / "suites"
 ROW_RULE_TYPE = "expect_column_values_to_be_between"
@@ -39,6 +43,7 @@ class RowRule:
         minimum: Smallest value allowed, None for no bound.
         maximum: Largest value allowed, None for no bound.
         splits: The splits judged, None for all.
+        languages: Where the interval is another, and which languages are judged.
     """
 
     name: str
@@ -46,23 +51,40 @@ class RowRule:
     minimum: float | None
     maximum: float | None
     splits: tuple[str, ...] | None = None
+    languages: Languages = Languages()
 
     @property
     def allowed(self) -> str:
         """The interval in words, such as `at least 3`."""
         return interval_in_words(self.minimum, self.maximum)
 
+    def allowed_in(self, language: str | None) -> str:
+        """The interval that rows in a language are held to, in words."""
+        return interval_in_words(*self.languages.bounds(language, (self.minimum, self.maximum)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that judging takes."""
+        return (self.column,) if self.languages.alike else (self.column, LANGUAGE)
+
     def fails(self) -> pl.Expr:
         """True where a row breaks the rule; a row without a value passes."""
         value = pl.col(self.column).cast(pl.Float64).fill_nan(None)
-        broken = pl.lit(False)
-        if self.minimum is not None:
-            broken = broken | (value < self.minimum)
-        if self.maximum is not None:
-            broken = broken | (value > self.maximum)
+        broken = _outside(value, (self.minimum, self.maximum))
+        for language, bounds in self.languages.own.items():
+            own = pl.col(LANGUAGE) == language
+            broken = pl.when(own).then(_outside(value, bounds)).otherwise(broken)
+        if self.languages.only is not None:
+            broken = broken & pl.col(LANGUAGE).is_in(self.languages.only)
         if self.splits is not None:
             broken = broken & pl.col("split").is_in(self.splits)
         return broken.fill_null(False)
+
+
+def _outside(value: pl.Expr, bounds: Bounds) -> pl.Expr:
+    low, high = bounds
+    below = pl.lit(False) if low is None else value < low
+    return below if high is None else below | (value > high)
 
 
 def suite_names() -> list[str]:
@@ -119,7 +141,7 @@ def failing_rows(signals: pl.DataFrame, rules: Sequence[RowRule]) -> pl.DataFram
                              "value": pl.Float64})
     ]  # fmt: skip
     for rule in rules:
-        require_columns([rule.column], signals.columns, f"the row rule {rule.name!r}")
+        require_columns(rule.columns, signals.columns, f"the row rule {rule.name!r}")
         found.append(
             signals.filter(rule.fails()).select(
                 pl.col("row_id").cast(pl.String),
@@ -156,6 +178,10 @@ def read_suite(path: Path) -> dict[str, Any]:
         for field in ("kwargs", "meta"):
             if not isinstance(item.get(field, {}), dict):
                 raise SuiteError(f"{path.name}: `{field}` of expectation {place} is no object")
+        try:
+            languages_of(item)
+        except ValueError as error:
+            raise SuiteError(f"{path.name}: expectation {place} {error}") from error
     return suite
 
 
@@ -205,6 +231,7 @@ def _rule(item: dict[str, Any], path: Path) -> RowRule:
         minimum=_bound(kwargs.get("min_value"), name, path),
         maximum=_bound(kwargs.get("max_value"), name, path),
         splits=_splits(kwargs.get("row_condition"), name, path),
+        languages=languages_of(item),
     )
 
 

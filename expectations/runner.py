@@ -13,10 +13,11 @@ from typing import Any
 
 import polars as pl
 
+from expectations.by_language import LANGUAGE, counts_by_language, lines, weak
 from expectations.comparing import expand
 from expectations.engine import build, evaluate
 from expectations.rules import is_row_rule, read_suite, require_columns
-from expectations.sentences import finding, requirement, silence
+from expectations.sentences import finding, in_languages, requirement, silence
 
 _COLUMN_KWARGS = ("column", "column_A", "column_B", "sides", "by")
 _MAY_BE_ABSENT = {"expect_column_to_exist"}
@@ -91,8 +92,11 @@ def run_suite(
     """
     asked: list[tuple[dict[str, Any], str | None]] = []
     for item in suite.expectations:
-        lines = [(item, absent)] if absent else _resolve(item, suite, frame, strict)
-        asked.extend(lines)
+        if absent:
+            asked.append((item, absent))
+            continue
+        for line in _lines(item, suite, frame):
+            asked.extend(_resolve(line, suite, frame, strict))
     asked = _share_level(asked, suite)
     runnable = [item for item, skipped in asked if skipped is None]
     result = None
@@ -115,8 +119,12 @@ def _resolve(
     """Make a suite's line concrete: its columns, its sides, its strictness, or why not."""
     if strict and is_row_rule(item):
         item = {**item, "severity": "critical", "kwargs": {**item["kwargs"], "mostly": 1.0}}
+    needs = item["meta"].get("needs")
+    if needs and _empty(frame, needs):
+        yield item, f"the data has no {needs}"
+        return
     needs = suite.meta.get("needs")
-    absent = f"the data has no {needs}" if needs and _empty(frame, needs) else None
+    absent = f"the data has no {needs}" if needs and _empty(frame, needs) else item.get("absent")
     meant = _meant(item, frame)
     if not meant:
         kwargs = item["kwargs"]
@@ -128,6 +136,14 @@ def _resolve(
             named += kwargs.get("column_list", [])
             require_columns(named, frame.columns, f"suite {suite.name!r}: {item['type']}")
         yield {**item, "kwargs": kwargs}, absent or _lacks_side(kwargs, frame)
+
+
+def _lines(item: dict[str, Any], suite: Suite, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """A line of a suite, once for each group of languages that it holds to other bounds."""
+    if not {"languages", "only_languages"} & set(item["meta"]):
+        return [item]
+    require_columns([LANGUAGE], frame.columns, f"suite {suite.name!r}: {item['type']}")
+    return lines(item, set(frame[LANGUAGE].drop_nulls().unique()))
 
 
 def _lacks_side(kwargs: dict[str, Any], frame: pl.DataFrame) -> str | None:
@@ -176,7 +192,8 @@ def _for_pandas(frame: pl.DataFrame, items: list[dict[str, Any]]) -> Any:
         item["kwargs"][key] for item in items for key in _COLUMN_KWARGS if item["kwargs"].get(key)
     }
     named |= {column for item in items for column in item["kwargs"].get("column_list", [])}
-    return frame.select([c for c in frame.columns if c in named | {"row_id", "split"}]).to_pandas()
+    named |= {"row_id", "split", LANGUAGE}
+    return frame.select([c for c in frame.columns if c in named]).to_pandas()
 
 
 def _record(
@@ -195,10 +212,18 @@ def _record(
         skipped = silence(result["details"]["slices"], kwargs)
     success = skipped is not None or bool(one.success)
     found = f"not judged, {skipped}" if skipped else finding(kind, result, observed, met=success)
+    counts = counts_by_language(frame, kwargs, result)
+    poor = weak(counts, kwargs) if success and is_row_rule(item) else {}
+    if poor:
+        # Data Docs show the same verdict.
+        success = one.success = False
+        found += f"; {in_languages(poor)}"
     return {
         "suite": suite,
         "expectation": kind,
         "rule": item["meta"].get("rule"),
+        "language": item.get("language"),
+        "by_language": counts,
         "column": kwargs.get("column"),
         "kwargs": kwargs,
         "severity": item["severity"],

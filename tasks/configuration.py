@@ -7,6 +7,7 @@ one section recomputes only the stages that read it.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -142,6 +143,12 @@ class Profiling(Section):
         "report", description="What becomes of training rows that the earlier night had: nothing, "
         "those with the same text go to quarantine, or those nearly the same too",
     )  # fmt: skip
+    oldest_time: date | None = Field(
+        None, description="First day that a row's time may have; empty for no limit"
+    )
+    newest_time: date | None = Field(
+        None, description="Last day that a row's time may have; empty for no limit"
+    )
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Profiling:
@@ -149,6 +156,11 @@ class Profiling(Section):
             raise ValueError(
                 f"profile.seen_before is {self.seen_before!r}, and profile.earlier names no night "
                 "that rows could have been seen in"
+            )
+        if self.oldest_time and self.newest_time and self.newest_time < self.oldest_time:
+            raise ValueError(
+                f"profile.newest_time ({self.newest_time}) is before profile.oldest_time "
+                f"({self.oldest_time})"
             )
         return self
 
@@ -189,7 +201,7 @@ class Cleaning(Section):
         True, description="Remove cookie, navigation and legal lines from texts that have others"
     )
     mask_pii: bool = Field(
-        True, description="Replace e-mail addresses and the like by a placeholder"
+        True, description="Replace addresses and numbers of people, and secrets, by placeholders"
     )
 
 

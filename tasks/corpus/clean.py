@@ -22,6 +22,7 @@ import numpy as np
 import orjson
 import polars as pl
 
+from expectations.by_language import LANGUAGE
 from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
@@ -143,7 +144,9 @@ def _noise(repaired: pl.DataFrame, signals: pl.DataFrame) -> dict[int, _Finding]
     places = {row_id: place for place, row_id in enumerate(signals["row_id"])}
     said: dict[int, list[str]] = {}
     for row_id, reason, _, value in broken.iter_rows():
-        said.setdefault(places[row_id], []).append(_sentence(by_name[reason], value))
+        language = signals[LANGUAGE][places[row_id]] if LANGUAGE in signals.columns else None
+        sentence = _sentence(by_name[reason], value, language)
+        said.setdefault(places[row_id], []).append(sentence)
         findings.setdefault(places[row_id], _Finding(reason, ""))
     return {
         row: found if found.reason == EMPTY else _Finding(found.reason, "; ".join(said[row]))
@@ -151,8 +154,10 @@ def _noise(repaired: pl.DataFrame, signals: pl.DataFrame) -> dict[int, _Finding]
     }
 
 
-def _sentence(rule: RowRule, value: float) -> str:
-    return f"{rule.name}: {rule.column} is {value:.4g}, allowed is {rule.allowed}"
+def _sentence(rule: RowRule, value: float, language: str | None) -> str:
+    where = f" for {language}" if language in rule.languages.own else ""
+    allowed = rule.allowed_in(language)
+    return f"{rule.name}: {rule.column} is {value:.4g}, allowed is {allowed}{where}"
 
 
 def _superfluous(

@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from tasks.corpus.personal import redacted
+
 _EXAMPLES = 3
 _EXCERPT = 160
 _LEAD = 40
@@ -34,7 +36,7 @@ def report(
             reason: {
                 "rows": part.height,
                 "examples": [
-                    {"row_id": row_id, "text": excerpt(text or "", 0), "detail": detail}
+                    {"row_id": row_id, "text": excerpt(shown(text), 0), "detail": detail}
                     for row_id, text, detail in part.select("row_id", "text", "detail")
                     .head(_EXAMPLES)
                     .iter_rows()
@@ -47,13 +49,18 @@ def report(
                 "rows": part.height,
                 "places": int(part["count"].sum()),
                 "examples": [
-                    _pair(rows["row_id"][row], rows["text"][row] or "", repaired["text"][row])
+                    _pair(rows["row_id"][row], shown(rows["text"][row]), repaired["text"][row])
                     for row in part["row"].head(_EXAMPLES)
                 ],
             }
             for (rule,), part in sorted(repairs.group_by("rule", maintain_order=True))
         },
     }
+
+
+def shown(text: str | None) -> str:
+    """A text as a report may show it: the key that was masked is not to be read there."""
+    return str(redacted(pl.Series([text or ""]))[0])
 
 
 def excerpt(text: str, start: int) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.corpus.patterns import WORD
+from tasks.corpus.patterns import CLUSTER_PARTS, WORD
 from tasks.corpus.spill import Spill
 
 Digests = NDArray[np.uint64]
@@ -135,9 +135,9 @@ def _buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], Positions]:
 def classes() -> NDArray[np.uint8]:
     """What `patterns.WORD` makes of each code point: (0x110000,).
 
-    0 is outside words, 1 part of a run of letters, 2 a word of its own, 3 a piece of a script
-    without spaces, 4 white space. Found by trying the pattern on each, so there is one definition
-    of a word.
+    0 is outside words, 1 part of a run of letters, 2 a word of its own, 4 white space; of scripts
+    without spaces 3 is the base of a cluster, 5 a vowel before it, 6 a sign after it and 7 one that
+    stacks the next base. Found by trying the pattern on each, so there is one definition of a word.
     """
     points = np.array(_ASSIGNED)
     alone = pl.Series([chr(point) for point in _ASSIGNED])
@@ -147,5 +147,7 @@ def classes() -> NDArray[np.uint8]:
     letters = ((some + "'" + some).str.count_matches(WORD) == 1).to_numpy()
     found = np.zeros(0x110000, np.uint8)
     found[points[alone.str.contains(r"\s").arg_true().to_numpy()]] = 4
-    found[points[inside]] = np.where(single, 2, np.where(letters, 1, 3))
+    found[points[inside]] = np.where(single & ~letters, 2, 1)
+    for number, part in ((3, "base"), (5, "before"), (6, "after"), (7, "stacking")):
+        found[points[alone.str.contains(CLUSTER_PARTS[part]).arg_true().to_numpy()]] = number
     return found

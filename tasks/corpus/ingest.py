@@ -74,8 +74,8 @@ def _sort_out(config: Source, log: Log) -> tuple[pl.DataFrame, pl.DataFrame, lis
         if isinstance(judged, Reject):
             bad.append((judged.text, judged.reason, judged.detail, judged.split, judged.source))
         else:
-            lost_times += judged.pop("time_lost")
-            good.append(judged)
+            lost_times += judged[schema.TIME_LOST]
+            good.append({name: judged[name] for name in columns})
         if len(good) == _BATCH:
             frames.append(pl.DataFrame(good, schema=columns))
             good = []
@@ -87,7 +87,8 @@ def _sort_out(config: Source, log: Log) -> tuple[pl.DataFrame, pl.DataFrame, lis
 
 
 def _columns(config: Source) -> dict[str, Any]:
-    return {**schema.BASE, **{schema.GROUP + name: pl.String for name in config.groups}}
+    lost = {schema.TIME_LOST: pl.Boolean} if config.timestamp else {}
+    return {**schema.BASE, **{schema.GROUP + name: pl.String for name in config.groups}, **lost}
 
 
 def _judge(item: Row | Reject, config: Source) -> dict[str, Any] | Reject:
@@ -138,7 +139,7 @@ def _row(text: str, item: Row, config: Source) -> dict[str, Any]:
         "digest": schema.digest(text), "text": text, "source": item.source,
         "label": schema.canonical_label(values.get(config.label)) if config.label else None,
         "split": None if split is None else str(split).encode().decode(),
-        "timestamp": None, "time_lost": 0,
+        "timestamp": None, schema.TIME_LOST: False,
     }  # fmt: skip
     if config.origin:
         row["source"] = schema.canonical_label(values.get(config.origin)) or item.source
@@ -148,7 +149,7 @@ def _row(text: str, item: Row, config: Source) -> dict[str, Any]:
         try:
             row["timestamp"] = schema.moment(values.get(config.timestamp))
         except ValueError:
-            row["time_lost"] = 1
+            row[schema.TIME_LOST] = True
     return row
 
 

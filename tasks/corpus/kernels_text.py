@@ -14,8 +14,10 @@ Hashes = NDArray[np.uint64]
 Positions = NDArray[np.int64]
 
 # Classes of code points, as `hashing.classes` makes them.
-_LETTER, _IDEOGRAPH, _SPACELESS, _WHITE = 1, 2, 3, 4
-_PIECE = 4  # characters of a spaceless script that make one word, as `patterns.WORD` has it
+_LETTER, _IDEOGRAPH, _BASE, _WHITE, _BEFORE, _AFTER, _STACKING = 1, 2, 3, 4, 5, 6, 7
+# How far a cluster of a script without spaces is: one with its base, a vowel that waits for its
+# base, or signs that have none.
+_NONE, _BASED, _WAITING, _LOOSE = 0, 1, 2, 3
 
 # Of FNV-1a, https://datatracker.ietf.org/doc/html/rfc9923
 _PRIME = np.uint64(0x100000001B3)
@@ -73,6 +75,33 @@ def fold(
 
 
 @compiled
+def continued(cluster: int, kind: int, before: int) -> int:
+    """What an open cluster becomes with one more character, `_NONE` if that begins another.
+
+    Args:
+        cluster: How far it is.
+        kind: Class of the character.
+        before: Class of the character before it.
+    """
+    if kind == _BASE:
+        joins = cluster == _WAITING or (cluster == _BASED and before == _STACKING)
+        return _BASED if joins else _NONE
+    if kind == _AFTER or kind == _STACKING:
+        return _BASED if cluster == _BASED else _LOOSE
+    return _LOOSE if kind == _BEFORE and cluster != _BASED else _NONE
+
+
+@compiled
+def opened(kind: int) -> int:
+    """The cluster that a character begins, `_NONE` if it is of no script without spaces."""
+    if kind == _BASE:
+        return _BASED
+    if kind == _BEFORE:
+        return _WAITING
+    return _LOOSE if kind == _AFTER or kind == _STACKING else _NONE
+
+
+@compiled
 def hash_words(
     data: Bytes, offsets: Positions, classes: Bytes, hashes: Hashes, counts: Positions
 ) -> int:
@@ -91,8 +120,8 @@ def hash_words(
     total = 0
     for text in range(len(offsets) - 1):
         at, end, before = offsets[text], offsets[text + 1], total
-        value, length = _START, 0  # length: characters of an open piece of a spaceless script
-        inside = False
+        value, inside = _START, False
+        cluster, last = _NONE, 0
         while at < end:
             point, after = code_point(data, at)
             kind = classes[point]
@@ -103,20 +132,26 @@ def hash_words(
             if inside and kind != _LETTER:
                 hashes[total] = value
                 total, inside = total + 1, False
-            if length and (kind != _SPACELESS or length == _PIECE):
-                hashes[total] = value
-                total, length = total + 1, 0
+            if cluster != _NONE:
+                cluster = continued(cluster, kind, last)
+                if cluster == _NONE:
+                    hashes[total] = value
+                    total += 1
+                else:
+                    value = (value ^ np.uint64(point)) * _PRIME
+                    last, at = kind, after
+                    continue
+            cluster, last = opened(kind), kind
             if kind == _LETTER:
                 value = ((value if inside else _START) ^ np.uint64(point)) * _PRIME
                 inside = True
             elif kind == _IDEOGRAPH:
                 hashes[total] = (_START ^ np.uint64(point)) * _PRIME
                 total += 1
-            elif kind == _SPACELESS:
-                value = ((value if length else _START) ^ np.uint64(point)) * _PRIME
-                length += 1
+            elif cluster != _NONE:
+                value = (_START ^ np.uint64(point)) * _PRIME
             at = after
-        if inside or length:
+        if inside or cluster != _NONE:
             hashes[total] = value
             total += 1
         counts[text] = total - before

@@ -12,6 +12,8 @@ import polars as pl
 from tasks.configuration import Profiling
 from tasks.corpus.relations import Relations
 from tasks.corpus.signals import row_signals
+from tasks.corpus.times import time_signals
+from tasks.corpus.trusted import relative_signals
 from tasks.corpus.wordgrams import split_words
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -41,13 +43,17 @@ def profile(
     rows = pl.read_parquet(corpus / CORPUS)
     kept = [c for c in rows.columns if c.startswith("group_")]
     log.progress(0, 2, "signals")
-    measured = row_signals(rows["text"], split_words(rows["text"]))
+    words = split_words(rows["text"])
+    measured = row_signals(rows["text"], words)
     log.progress(1, 2, "duplicates and leaks")
     related = related_signals(rows, config, out, earlier, read_table(corpus / PROBES))
+    times = time_signals(rows, config.oldest_time, config.newest_time)
     signals = pl.concat(
-        [rows.select("row_id", "split", "source", "label", *kept), measured, related],
+        [rows.select("row_id", "split", "source", "label", *kept), measured, related, times],
         how="horizontal",
     )
+    relative = relative_signals(rows["text"], words, signals)
+    signals = pl.concat([signals, relative], how="horizontal")
     signals.write_parquet(out / SIGNALS)
     summary = summarise(signals, config)
     (out / PROFILE).write_bytes(

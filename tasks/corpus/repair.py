@@ -2,7 +2,8 @@
 
 The order matters. Markup goes first: an address in an attribute is no address of the text, and an
 entity may hide half of a mojibake. Then the codec, control characters, white space (phrases are
-found across single spaces), boilerplate, and last the addresses of people in what is left.
+found across single spaces), boilerplate, and last secrets and the addresses and numbers of people
+in what is left.
 
 A text without defects comes out as it went in, and repairing twice is repairing once. The
 patterns are those that profile counts with.
@@ -20,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from tasks.configuration import Cleaning
-from tasks.corpus import boilerplate, patterns
+from tasks.corpus import boilerplate, patterns, personal
 
 Repair = Callable[[str], tuple[str, int]]
 
@@ -39,7 +40,6 @@ _BREAKS_BEFORE_MARKS = re.compile(rf"[ \t]*{_BREAK}[\s{_BREAK}]*(?=[.,;:!?)\]])"
 _BREAKS = re.compile(rf"[ \t]*{_BREAK}[\s{_BREAK}]*")
 _CONTROL = re.compile(patterns.CONTROL)
 _LINE_CONTROLS = re.compile("[\x0b\x0c\x1c-\x1e\x85]")
-_EMAIL, _PHONE, _IP = (re.compile(p) for p in (patterns.EMAIL, patterns.PHONE, patterns.IP))
 _ROUNDS = 4
 
 
@@ -136,21 +136,6 @@ def drop_boilerplate(text: str) -> tuple[str, int]:
     return rest, sum(flags)
 
 
-def mask_emails(text: str) -> tuple[str, int]:
-    """Put `[EMAIL]` in the place of e-mail addresses."""
-    return _EMAIL.subn("[EMAIL]", text)
-
-
-def mask_phones(text: str) -> tuple[str, int]:
-    """Put `[PHONE]` in the place of telephone numbers; a word before one stays."""
-    return _PHONE.subn(lambda m: re.split(r"[\d(+]", m.group(), maxsplit=1)[0] + "[PHONE]", text)
-
-
-def mask_ips(text: str) -> tuple[str, int]:
-    """Put `[IP]` in the place of internet addresses."""
-    return _IP.subn("[IP]", text)
-
-
 def _without_embedded(text: str) -> str:
     """Scripts and style sheets, with their content; one that is never closed loses its tag only."""
     parts, end = [], 0
@@ -204,7 +189,5 @@ _RULES = (
     Rule("control_characters", "strip_controls", _contains(patterns.CONTROL), strip_controls),
     Rule("spaces", "collapse_spaces", _contains(_UNTIDY), collapse_spaces),
     Rule("boilerplate", "drop_boilerplate", boilerplate.candidates, drop_boilerplate),
-    Rule("email", "mask_pii", _contains(patterns.EMAIL), mask_emails),
-    Rule("ip", "mask_pii", _contains(patterns.IP), mask_ips),
-    Rule("phone", "mask_pii", _contains(patterns.PHONE), mask_phones),
+    *(Rule(kind.name, "mask_pii", kind.suspects, kind.mask) for kind in personal.KINDS),
 )

@@ -20,6 +20,7 @@ _SPLIT_NAMES = {
     "serving": "serving",
 }  # fmt: skip
 GROUP = "group_"
+TIME_LOST = "time_lost"  # only where there is a column of times: whether a value was no time
 KEPT_CHARACTERS = 10_000  # of a rejected text, enough to see what it was
 _EPOCH = re.compile(r"-?\d{9,13}(?:\.\d+)?")  # shorter digits are a year, month and day
 

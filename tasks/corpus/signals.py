@@ -8,7 +8,7 @@ arXiv:2406.17557).
 | signal | definition |
 |---|---|
 | characters | code points |
-| words | runs of letters and digits; each Han or kana character is one (Gopher counts at white space) |
+| words | runs of letters and digits; each Han or kana character is one, and each cluster of Thai, Lao, Khmer and Burmese (`patterns.WORD`; Gopher counts at white space) |
 | mean_word_length | characters per word, 0 without words (Gopher: 3 to 10) |
 | alpha_ratio, digit_ratio, space_ratio, symbol_ratio | share of characters that are letters or marks of any script, decimal digits, white space, and anything else; they sum to 1 |
 | upper_ratio | share of the cased letters that are capitals |
@@ -19,7 +19,9 @@ arXiv:2406.17557).
 | markup_count | HTML and XML tags, comments, entities (`patterns.MARKUP`) |
 | mojibake_score | marks of a wrong codec per 100 characters: ftfy's badness, and U+FFFD |
 | control_characters | `patterns.CONTROL`: no line breaks, no tabs |
-| url_count, email_count, phone_count, ip_count | by their patterns; pii_count is the last three together |
+| url_count | web addresses (`patterns.URL`) |
+| email_count and its like, pii_count, secret_count | personal data and secrets (`personal`) |
+| loop_ratio | share of the words in immediate repetitions of a short unit (`loops`) |
 | boilerplate_count | lines and sentences made mostly of phrases of web pages (C4 drops such lines) |
 | gibberish_score | share of judged letters in words of implausible letter pairs (`gibberish`), with a credit of 12 plausible letters |
 | mentions_female, mentions_male | terms of the fairness lexicon |
@@ -35,6 +37,8 @@ from tasks.corpus import patterns
 from tasks.corpus.boilerplate import boilerplate_counts
 from tasks.corpus.gibberish import implausible_letters
 from tasks.corpus.language import languages
+from tasks.corpus.loops import loop_signals
+from tasks.corpus.personal import personal_signals
 from tasks.corpus.wordgrams import Words, split_words, word_grams
 from tasks.fairness.lexicons import mention_counts
 
@@ -62,7 +66,8 @@ def row_signals(texts: pl.Series, words: Words | None = None) -> pl.DataFrame:
         how="horizontal",
     )  # fmt: skip
     language = languages(texts, table["stopword_ratio"])
-    return pl.concat([table, language], how="horizontal")
+    table = table.with_columns(personal_signals(texts).get_columns())
+    return pl.concat([table, loop_signals(words), language], how="horizontal")
 
 
 def _characters(texts: pl.Series) -> pl.DataFrame:
@@ -124,12 +129,8 @@ def _counts(texts: pl.Series) -> pl.DataFrame:
         count(patterns.MARKUP).alias("markup_count"),
         count(patterns.CONTROL).alias("control_characters"),
         count(patterns.URL).alias("url_count"),
-        count(patterns.EMAIL).alias("email_count"),
-        count(patterns.PHONE).alias("phone_count"),
-        count(patterns.IP).alias("ip_count"),
     )
     return frame.with_columns(
-        pl.sum_horizontal("email_count", "phone_count", "ip_count").alias("pii_count"),
         pl.Series("mojibake_score", _mojibake(texts)),
         pl.Series("boilerplate_count", boilerplate_counts(texts)),
     )

@@ -22,6 +22,7 @@ from expectations.engine import build_docs
 from expectations.rules import SuiteError, failing_rows, row_rules, suite_path
 from expectations.runner import Judged, Suite, load_suite, run_suite
 from tasks.configuration import Validation
+from tasks.corpus.personal import redacted
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome
@@ -88,8 +89,9 @@ def validate(
 def judged_frame(corpus: Path, profiled: Path) -> pl.DataFrame:
     """The signals, with what the suites ask for beyond them.
 
-    `text` is the beginning of each text, for the examples; `failed_rules` the number of row rules
-    that a row breaks; `labels_of_text` the number of labels that identical texts are given.
+    `text` is the beginning of each text, for the examples, with secrets masked; `failed_rules` the
+    number of row rules that a row breaks; `labels_of_text` the number of labels that identical
+    texts are given.
 
     Raises:
         UserError: The two folders do not hold the same rows in the same order.
@@ -108,7 +110,7 @@ def judged_frame(corpus: Path, profiled: Path) -> pl.DataFrame:
         broken, on="row_id", how="left", maintain_order="left"
     ).with_columns(
         pl.col("failed_rules").fill_null(0).cast(pl.Int64),
-        texts["text"].str.slice(0, _EXCERPT_SOURCE),
+        redacted(texts["text"].str.slice(0, _EXCERPT_SOURCE)),
         pl.col("label").drop_nulls().n_unique().over("exact_cluster").cast(pl.Int64)
         .alias("labels_of_text"),
     )  # fmt: skip
@@ -176,7 +178,8 @@ def _metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         if record["skipped"] is not None or not isinstance(observed, int | float):
             continue
         if record["rule"] is not None:
-            metrics[f"broken_share_{record['rule']}"] = round(1 - observed, 6)
+            name = "_".join(filter(None, (record["rule"], record["language"])))
+            metrics[f"broken_share_{name}"] = round(1 - observed, 6)
         elif record["column"] == "failed_rules":
             metrics["broken_share_any"] = round(1 - observed, 6)
         elif "statistic" in record["kwargs"]:

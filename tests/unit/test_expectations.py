@@ -104,7 +104,7 @@ def test_great_expectations_and_the_row_rules_fail_the_same_rows(tmp_path: Path)
         values = edge + generator.integers(-2, 3, size=60) * 0.25
         columns[rule.column] = [None if generator.random() < 0.1 else v for v in values]
     signals = rows(**columns).with_columns(
-        split=pl.Series(generator.choice(["train", "test"], size=60))
+        split=pl.Series(generator.choice(["train", "test"], size=60)), language=pl.lit("en")
     )
     items = [
         item

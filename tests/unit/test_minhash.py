@@ -35,6 +35,15 @@ def test_words_are_those_of_the_pattern_in_every_script() -> None:
     assert len(names) == len(split.vocabulary)
 
 
+def test_clusters_are_those_of_the_pattern_whatever_stands_side_by_side() -> None:
+    rng = np.random.default_rng(0)
+    points = [*range(0xE00, 0xE60), *range(0xE80, 0xEE0), 0x1000, 0x1039, 0x1031, 0x1780, 0x17D2,
+              0x17B6, 0x301, 97, 0x5973, 32]  # fmt: skip
+    texts = pl.Series(["".join(map(chr, rng.choice(points, 12))) for _ in range(2000)])
+    split, hashed = split_words(texts), hash_texts(texts)
+    assert hashed.starts.tolist() == split.starts.tolist()
+
+
 @pytest.mark.parametrize(
     ("text", "normal"),
     [

@@ -21,7 +21,9 @@ CLEAN = {
     "markup_count": 0, "mojibake_score": 0.0, "control_characters": 0, "url_count": 0,
     "email_count": 0, "phone_count": 0, "ip_count": 0, "pii_count": 0, "boilerplate_count": 0,
     "language_confidence": 0.99, "gibberish_score": 0.1, "near_cluster": 0, "leak_overlap": 0.0,
-    "mentions_female": 0, "mentions_male": 0,
+    "mentions_female": 0, "mentions_male": 0, "loop_ratio": 0.0, "secret_count": 0,
+    "typo_ratio": 0.0, "perplexity": 2.5, "outlier_score": 1.0, "outlier_signal": "words",
+    "is_future_time": False, "is_early_time": False, "is_unreadable_time": False,
 }  # fmt: skip
 
 

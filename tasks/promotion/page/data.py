@@ -27,7 +27,7 @@ _DEFECTS = (
     ("markup_count", "rows with markup"),
     ("boilerplate_count", "rows with boilerplate"),
     ("control_characters", "rows with control characters"),
-    ("pii_count", "rows with personal data (e-mail, phone, IP address)"),
+    ("pii_count", "rows with personal data (e-mail, phone, IP address, card or account number)"),
 )
 _SIGNALS = (
     ("words", "words per row"),
