@@ -15,14 +15,14 @@ _HERE = Path(__file__).parent
 
 # Han and kana are written without spaces, so each character counts as a word; the other spaceless
 # scripts of Asia take about four characters a word, counted by length alone.
-_IDEOGRAPHS = (
+IDEOGRAPHS = (
     r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3040}-\x{30FF}\x{31F0}-\x{31FF}\x{3400}-\x{4DBF}"
     r"\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFF}"
 )
-_SPACELESS = r"\x{0E00}-\x{0EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}"
-_WORDLIKE = rf"[\p{{L}}\p{{M}}\p{{N}}--[{_IDEOGRAPHS}{_SPACELESS}]]"
+SPACELESS = r"\x{0E00}-\x{0EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}"
+WORDLIKE = rf"[\p{{L}}\p{{M}}\p{{N}}--[{IDEOGRAPHS}{SPACELESS}]]"
 # Polars only: a run of letters and digits, apostrophes inside it, or one spaceless piece.
-WORD = rf"{_WORDLIKE}+(?:'{_WORDLIKE}+)*|[{_IDEOGRAPHS}]|[{_SPACELESS}]{{1,4}}"
+WORD = rf"{WORDLIKE}+(?:'{WORDLIKE}+)*|[{IDEOGRAPHS}]|[{SPACELESS}]{{1,4}}"
 
 # Line breaks and tabs are lay-out; every other C0 or C1 control, the byte order mark, the
 # interlinear marks and the noncharacters are left by broken decoding. Joiners are letters' own.
