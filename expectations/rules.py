@@ -39,6 +39,7 @@ class RowRule:
         minimum: Smallest value allowed, None for no bound.
         maximum: Largest value allowed, None for no bound.
         splits: The splits judged, None for all.
+        languages: The languages judged, None for all.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RowRule:
     minimum: float | None
     maximum: float | None
     splits: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
 
     @property
     def allowed(self) -> str:
@@ -62,6 +64,8 @@ class RowRule:
             broken = broken | (value > self.maximum)
         if self.splits is not None:
             broken = broken & pl.col("split").is_in(self.splits)
+        if self.languages is not None:
+            broken = broken & pl.col("language").is_in(self.languages)
         return broken.fill_null(False)
 
 
@@ -100,6 +104,25 @@ def row_rules(suite: str = "noise") -> list[RowRule]:
     return rules
 
 
+def chosen_rules(suites: Sequence[str]) -> list[RowRule]:
+    """The row rules of several suites, in their order.
+
+    Raises:
+        SuiteError: A suite does not exist, cannot be read or has no row rule, or two of them call a
+            rule by one name.
+    """
+    chosen: dict[str, RowRule] = {}
+    for suite in dict.fromkeys(suites):
+        rules = row_rules(suite)
+        if not rules:
+            raise SuiteError(f"the suite {suite!r} has no row rules, so no row can be judged by it")
+        for rule in rules:
+            if rule.name in chosen:
+                raise SuiteError(f"the row rule {rule.name!r} is in two of {', '.join(suites)}")
+            chosen[rule.name] = rule
+    return list(chosen.values())
+
+
 def failing_rows(signals: pl.DataFrame, rules: Sequence[RowRule]) -> pl.DataFrame:
     """Each row's broken rules.
 
@@ -119,7 +142,8 @@ def failing_rows(signals: pl.DataFrame, rules: Sequence[RowRule]) -> pl.DataFram
                              "value": pl.Float64})
     ]  # fmt: skip
     for rule in rules:
-        require_columns([rule.column], signals.columns, f"the row rule {rule.name!r}")
+        needed = [rule.column, *(["language"] if rule.languages is not None else [])]
+        require_columns(needed, signals.columns, f"the row rule {rule.name!r}")
         found.append(
             signals.filter(rule.fails()).select(
                 pl.col("row_id").cast(pl.String),
@@ -204,7 +228,7 @@ def _rule(item: dict[str, Any], path: Path) -> RowRule:
         column=kwargs["column"],
         minimum=_bound(kwargs.get("min_value"), name, path),
         maximum=_bound(kwargs.get("max_value"), name, path),
-        splits=_splits(kwargs.get("row_condition"), name, path),
+        **_condition(kwargs.get("row_condition"), name, path),
     )
 
 
@@ -214,11 +238,14 @@ def _bound(value: Any, name: str, path: Path) -> float | None:
     raise SuiteError(f"{path.name}: a bound of the row rule {name!r} is {value!r}, not a number")
 
 
-def _splits(condition: Any, name: str, path: Path) -> tuple[str, ...] | None:
-    """The splits of a `split IN [...]` condition, as Great Expectations writes it."""
-    if condition is None:
-        return None
+def _condition(condition: Any, name: str, path: Path) -> dict[str, tuple[str, ...]]:
+    """The values of a `split IN [...]` or `language IN [...]`, as Great Expectations writes it."""
     match condition:
-        case {"column": {"name": "split"}, "operator": "IN", "parameter": [*splits]}:
-            return tuple(str(split) for split in splits)
-    raise SuiteError(f"{path.name}: the row rule {name!r} may only be conditional on `split`")
+        case None:
+            return {}
+        case {"column": {"name": "split" | "language" as column}, "operator": "IN",
+              "parameter": [*values]}:  # fmt: skip
+            return {f"{column}s": tuple(str(value) for value in values)}
+    raise SuiteError(
+        f"{path.name}: the row rule {name!r} may only be conditional on `split` or `language`"
+    )

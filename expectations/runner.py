@@ -147,7 +147,7 @@ def _columns(item: dict[str, Any], suite: Suite, frame: pl.DataFrame) -> list[st
         return [name for name in frame.columns if name.startswith(column[:-1])]
     if item["type"] not in _MAY_BE_ABSENT:
         named = [kwargs[key] for key in _COLUMN_KWARGS if key in kwargs]
-        named += kwargs.get("column_list", [])
+        named += [*kwargs.get("column_list", []), *_conditional(item)]
         require_columns(named, frame.columns, f"suite {suite.name!r}: {item['type']}")
     return [column]
 
@@ -162,7 +162,16 @@ def _for_pandas(frame: pl.DataFrame, items: list[dict[str, Any]]) -> Any:
         item["kwargs"][key] for item in items for key in _COLUMN_KWARGS if key in item["kwargs"]
     }
     named |= {column for item in items for column in item["kwargs"].get("column_list", [])}
-    return frame.select([c for c in frame.columns if c in named | {"row_id", "split"}]).to_pandas()
+    named |= {"row_id", "split", *(column for item in items for column in _conditional(item))}
+    return frame.select([c for c in frame.columns if c in named]).to_pandas()
+
+
+def _conditional(item: dict[str, Any]) -> list[str]:
+    """The column that an expectation's condition reads, if it has one."""
+    match item["kwargs"].get("row_condition"):
+        case {"column": {"name": str(column)}}:
+            return [column]
+    return []
 
 
 def _record(

@@ -122,6 +122,8 @@ def _where(kwargs: dict[str, Any]) -> str:
     match kwargs.get("row_condition"):
         case {"column": {"name": "split"}, "operator": "IN", "parameter": [*splits]}:
             return f" ({', '.join(str(split) for split in splits)} rows)"
+        case {"column": {"name": "language"}, "operator": "IN", "parameter": [*languages]}:
+            return f" (rows in {', '.join(str(language) for language in languages)})"
         case None:
             return ""
     return " (some rows)"

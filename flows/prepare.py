@@ -12,6 +12,7 @@ from tasks.corpus.clean import clean
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
+from tasks.corpus.registry import signals_digest
 from tasks.corpus.validate import validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
@@ -34,10 +35,13 @@ def prepare(
     with runs.subflow("prepare", configuration, night):
         content = source_digest(c.source)
         raw = ingest(config=c.source, seed=c.seed, content=content)
-        signals = profile(raw, config=c.profile)
+        own = signals_digest(c.profile.signals)
+        signals = profile(raw, config=c.profile, own_signals=own)
         checked = validate(raw, signals, config=c.validation, strict=False)
-        cleaned = clean(raw, signals, config=c.clean)
-        clean_signals = profile(cleaned, config=c.profile, title="profile_clean")
+        cleaned = clean(raw, signals, config=c.clean, own_signals=own)
+        clean_signals = profile(
+            cleaned, config=c.profile, own_signals=own, title="profile_clean"
+        )
         verified = validate(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
         )

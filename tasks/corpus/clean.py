@@ -1,6 +1,6 @@
 """Repair what can be repaired, quarantine the rest, and say why for every row.
 
-The noise suite's row rules are the cleaning rules: a row is quarantined because it breaks rule X,
+The row rules of the chosen suites (`noise` unless told otherwise) are the cleaning rules: a row is quarantined because it breaks rule X,
 and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
 address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
 what is left: a duplicate of a quarantined row is not superfluous.
@@ -21,11 +21,12 @@ import numpy as np
 import orjson
 import polars as pl
 
-from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
+from expectations.rules import RowRule, SuiteError, chosen_rules, failing_rows
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.cleaning_report import report
 from tasks.corpus.duplicates import Flags
 from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
+from tasks.corpus.registry import load_signals
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
@@ -50,19 +51,22 @@ class _Finding:
 
 
 @stage
-def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: Log) -> Outcome:
+def clean(
+    ingested: Path, profiled: Path, *, config: Cleaning, own_signals: str = "", out: Path, log: Log
+) -> Outcome:
     """Repair and quarantine.
 
     Args:
         ingested: Folder of the rows.
         profiled: Folder of their signals, and the settings duplicates were found with.
-        config: Which repairs to make.
+        config: Which repairs to make, and the suites whose row rules judge.
+        own_signals: Digest of the modules of the user's own signals, part of the stage's key.
         out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`.
         log: Progress.
 
     Raises:
-        UserError: The signals are of other rows, the noise suite cannot be used, or no training
-            row is left.
+        UserError: The signals are of other rows, a suite cannot be used, a signal of the user's
+            fails, or no training row is left.
     """
     rows = pl.read_parquet(ingested / CORPUS)
     signals = pl.read_parquet(profiled / SIGNALS)
@@ -72,7 +76,9 @@ def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: L
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    findings = _noise(repaired, _remeasured(rows, repaired, signals))
+    findings = _noise(
+        repaired, _remeasured(rows, repaired, signals, settings), config.suites
+    )
     log.progress(2, 3, "duplicates and leaks")
     findings |= _superfluous(repaired, findings, settings)
     _write(out, rows, repaired, findings, repairs)
@@ -93,13 +99,15 @@ def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.Da
     return repaired, repairs.sort("row", "rule", maintain_order=True)
 
 
-def _remeasured(rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+def _remeasured(
+    rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFrame, settings: Profiling
+) -> pl.DataFrame:
     """The signals, with those of repaired rows measured again."""
     changed = (rows["text"] != repaired["text"]).fill_null(True)
     if not changed.any():
         return signals
     places = changed.arg_true()
-    fresh = row_signals(repaired["text"].gather(places))
+    fresh = row_signals(repaired["text"].gather(places), own=load_signals(settings.signals))
     kept = signals.select(pl.exclude(fresh.columns))[places]
     fresh = pl.concat([kept, fresh], how="horizontal").select(signals.columns)
     both = pl.concat([signals.filter(~changed), fresh], how="vertical_relaxed")
@@ -107,15 +115,17 @@ def _remeasured(rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFram
     return both.with_columns(order.alias("place")).sort("place").drop("place")
 
 
-def _noise(repaired: pl.DataFrame, signals: pl.DataFrame) -> dict[int, _Finding]:
+def _noise(
+    repaired: pl.DataFrame, signals: pl.DataFrame, suites: Sequence[str]
+) -> dict[int, _Finding]:
     """Rows without text, and rows that break row rules: the first rule is the reason."""
     blank = repaired["text"].str.strip_chars() == ""
     findings = {row: _Finding(EMPTY, "nothing was left of the text") for row in blank.arg_true()}
     try:
-        rules = row_rules("noise")
+        rules = chosen_rules(suites)
         broken = failing_rows(signals, rules)
     except SuiteError as error:
-        raise UserError(str(error), "The suite is expectations/suites/noise.json.") from error
+        raise UserError(str(error), "Suites are the files under expectations/suites/.") from error
     by_name = {rule.name: rule for rule in rules}
     places = {row_id: place for place, row_id in enumerate(signals["row_id"])}
     said: dict[int, list[str]] = {}
@@ -208,7 +218,7 @@ def _outcome(
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in list(counts.items())[:_NAMED])
         raise UserError(
             f"cleaning leaves no training row of {len(trained):,}: {reasons or 'there was none'}",
-            "Check source.text and source.format, or the rules in expectations/suites/noise.json.",
+            "Check source.text and source.format, or clean.suites and their rules in expectations/suites/.",
         )
     kept = rows.height - len(findings)
     changed = repairs["row"].n_unique()

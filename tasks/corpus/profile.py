@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import polars as pl
 from tasks.configuration import Profiling
 from tasks.corpus.duplicates import Flags, exact_clusters, near_clusters, repeats
 from tasks.corpus.leaks import Leaks, find_leaks
-from tasks.corpus.signals import row_signals
+from tasks.corpus.registry import Signal, load_signals
+from tasks.corpus.signals import help_lines, row_signals
 from tasks.corpus.wordgrams import Words, split_words
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -26,20 +28,27 @@ _CLUSTERS = ("exact_cluster", "near_cluster")
 
 
 @stage
-def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
+def profile(
+    corpus: Path, *, config: Profiling, own_signals: str = "", out: Path, log: Log
+) -> Outcome:
     """Write one row of signals per row of a corpus, in its order, and their distribution.
 
     Args:
         corpus: A folder with `corpus.parquet`.
-        config: How duplicates and leaks are found.
+        config: How duplicates and leaks are found, and where the user's own signals are.
+        own_signals: Digest of those modules (`registry.signals_digest`), part of the stage's key.
         out: Receives `signals.parquet` and `profile.json`.
         log: Progress.
+
+    Raises:
+        UserError: A signal of the user's cannot be loaded or fails.
     """
+    own = load_signals(config.signals)
     rows = pl.read_parquet(corpus / CORPUS)
     kept = [c for c in rows.columns if c.startswith("group_")]
     log.progress(0, 2, "signals")
     words = split_words(rows["text"])
-    measured = row_signals(rows["text"], words)
+    measured = row_signals(rows["text"], words, own)
     log.progress(1, 2, "duplicates and leaks")
     relations, everyone = Relations(rows, words, config), np.ones(rows.height, bool)
     leaks = relations.leaks(everyone)
@@ -51,7 +60,7 @@ def profile(corpus: Path, *, config: Profiling, out: Path, log: Log) -> Outcome:
         how="horizontal",
     )
     signals.write_parquet(out / SIGNALS)
-    summary = summarise(signals, config)
+    summary = summarise(signals, config, own)
     (out / PROFILE).write_bytes(
         orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     )
@@ -115,7 +124,9 @@ class Relations:
         )
 
 
-def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:
+def summarise(
+    signals: pl.DataFrame, config: Profiling, own: Sequence[Signal] = ()
+) -> dict[str, Any]:
     """Totals and quantiles for the page, and the settings that the signals were found with."""
     numeric = [
         name for name, kind in signals.schema.items() if kind.is_numeric() and name not in _CLUSTERS
@@ -124,6 +135,8 @@ def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:
     return {
         "rows": signals.height,
         "settings": config.model_dump(mode="json"),
+        "signals": help_lines(own),
+        "own_signals": [name for one in own for name in one.help],
         "splits": _counted(signals, "split"),
         "labels": {
             split: _counted(signals.filter(pl.col("split") == split), "label")

@@ -31,7 +31,6 @@ from tasks.corpus.kernels import layout
 from tasks.settings import Environment
 
 _STRETCH = 1 << 20  # bytes
-_PACKAGE = "tasks.corpus.kernels"
 _KERNELS = Path(__file__).parent / "kernels"
 _CODE_POINTS = 0x110000
 _SURROGATES = range(0xD800, 0xE000)
@@ -55,7 +54,7 @@ def scan_texts(texts: pl.Series) -> pl.DataFrame:
         ascii_case_insensitive=True,
     )
     counts = np.zeros((len(texts), len(layout.COUNTS)), np.int64)
-    bits, compiled = code_point_bits(), kernels("reading", "repetition")
+    bits, compiled = code_point_bits(), kernels()
 
     def work(rows: slice) -> None:
         _scan_stretch(texts[rows], suspects[rows].to_numpy(), counts[rows], bits, compiled)
@@ -77,30 +76,29 @@ def distinct_grams(
         size: Words of an n-gram.
     """
     counts = np.zeros(len(starts) - 1, np.int64)
-    (repetition,) = kernels("repetition")
+    _, repetition = kernels()
     repetition.distinct_grams(starts, hashes, size, counts)
     return counts
 
 
 @cache
-def kernels(*names: str) -> tuple[ModuleType, ...]:
-    """Compiled modules of `tasks.corpus.kernels`, their machine code kept for the next process.
+def kernels() -> tuple[ModuleType, ModuleType]:
+    """The compiled modules `reading` and `repetition`, their machine code kept for the next process.
 
     numba looks only at the file of a kernel when it decides whether its machine code is still good,
     not at those it calls, so the folder is named after the contents of all of them. It is beside the
     sources, or where those cannot be written under `NUMBA_CACHE_DIR`, the project's home, or the
     folder of temporary files.
     """
-    import importlib
-
     import numba
 
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
-        return tuple(importlib.import_module(f"{_PACKAGE}.{name}") for name in names)
+        from tasks.corpus.kernels import reading, repetition
     finally:
         numba.config.CACHE_DIR = before
+    return reading, repetition
 
 
 def _cache_folder() -> Path:
@@ -134,6 +132,7 @@ def code_point_bits() -> NDArray[np.uint16]:
         layout.IDEOGRAPH: f"[{patterns.IDEOGRAPHS}]", layout.SPACELESS: f"[{patterns.SPACELESS}]",
         layout.TERMINAL: r"\p{Sentence_Terminal}", layout.CLOSER: f"[{_CLOSERS}]",
         layout.BULLET: f"[{_BULLETS}]", layout.SPECIAL: "[#@<&>/.:…]", layout.ODD: f"[^{_QUIET}]",
+        layout.PLAIN: "[A-Za-z]",
     }  # fmt: skip
     for bit, pattern in classes.items():
         kept = "".join(everything.str.extract_all(f"(?:{pattern})+")[0])
@@ -157,7 +156,7 @@ def _scan_stretch(
     suspects: NDArray[np.bool_],
     counts: NDArray[np.int64],
     bits: NDArray[np.uint16],
-    compiled: tuple[ModuleType, ...],
+    compiled: tuple[ModuleType, ModuleType],
 ) -> None:
     """Fill the rows of `counts` that belong to some texts."""
     reading, repetition = compiled

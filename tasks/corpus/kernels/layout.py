@@ -5,7 +5,7 @@ from __future__ import annotations
 # Bits of a code point.
 LETTER, DIGIT, SPACE, UPPER, LOWER, CONTROL = 1, 2, 4, 8, 16, 32
 NUMBER, WORDLIKE, IDEOGRAPH, SPACELESS = 64, 128, 256, 512
-TERMINAL, CLOSER, BULLET, SPECIAL, ODD = 1024, 2048, 4096, 8192, 16384
+TERMINAL, CLOSER, BULLET, SPECIAL, ODD, PLAIN = 1024, 2048, 4096, 8192, 16384, 32768
 
 # What a text may hold. A pattern that cannot match without it is not looked for elsewhere.
 MAY_EMAIL, MAY_MARKUP, MAY_URL, MAY_PHONE, MAY_IP, MAY_MOJIBAKE = 1, 2, 4, 8, 16, 32

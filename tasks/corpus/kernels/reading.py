@@ -10,7 +10,7 @@ from numba import njit
 from tasks.corpus.kernels.layout import (
     BULLET, BULLETS, CHARACTERS, CLOSER, CONTROLS, DIGIT, DIGITS, HINTS, HOLDING, HOLDING_CHARACTERS,
     IDEOGRAPH, LETTER, LETTERED, LETTERS, LINE_BEGIN, LINE_END, LINE_OPENS, LINES, LOWERS,
-    MAY_MOJIBAKE, NEWLINES, NUMBER, ODD, PUNCTUATED, SHORT, SPACE, SPACELESS, SPACELESS_WORDS,
+    MAY_MOJIBAKE, NEWLINES, NUMBER, ODD, PLAIN, PUNCTUATED, SHORT, SPACE, SPACELESS, SPACELESS_WORDS,
     SPACES, SPECIAL, STOPS, TERMINAL, TRAILING, UPPERS, WORDLIKE, WORDS,
 )
 from tasks.corpus.kernels.marks import (
@@ -27,7 +27,7 @@ _LONGEST_STOP_WORD = 12  # bytes, with marks around it
 
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _close_word(
     data: Any, begin: int, end: int, value: Any, length: int, seen: int, held: int, row: Any,
     hashes: Any, lengths: Any, place: int,
@@ -55,6 +55,20 @@ def _close_line(
     row[PUNCTUATED] += (last & TERMINAL) != 0
     row[TRAILING] += ends_with_ellipsis(data, begin, end)
     judge_for_c4(data, begin, end, classes, suspect, words, longest, sentences, row)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _letters(data: Any, position: int, stop: int, classes: Any, value: Any) -> Any:
+    """How many ASCII letters follow, the word's hash with them, and how many are capitals."""
+    begin, capitals = position, 0
+    while position < stop:
+        bits = np.int64(classes[data[position]])
+        if bits & PLAIN == 0:
+            break
+        capitals += bits >> 3 & 1
+        value = (value ^ np.uint64(data[position])) * _PRIME
+        position += 1
+    return position - begin, value, capitals
 
 
 @njit(cache=True, nogil=True)
@@ -142,6 +156,11 @@ def _scan_line(
             note_rare(data, begin, position, width, at, code, bits, row, state)
         position += width
         at += 1
+        if bits & PLAIN:
+            more, value, capitals = _letters(data, position, stop, classes, value)
+            position, at, chars, letters = position + more, at + more, chars + more, letters + more
+            upper, lower = upper + capitals, lower + more - capitals
+            line[LINE_END], line_to = at, position
     if inside:
         _close_word(data, bytes_from, position, value, chars, seen, held, row, hashes, lengths, word)
         line_hash = mix(line_hash * _PRIME + hashes[word])
