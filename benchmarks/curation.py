@@ -8,7 +8,10 @@ of all four filters, all signals of the stage `profile` that depend on a row alo
 filters with spaCy's words, alone and as a pipeline that stops at the first that drops a document.
 
 datatrove is asked once more on the words and sentences that our scan uses, and every document on which
-one keeps and the other drops is counted by the two reasons.
+one keeps and the other drops is counted by the two reasons: on the texts as they are, and with the white
+space at the ends of lines and texts removed, as cleaning does before it judges. (datatrove counts the
+nothing before a first and after a last line feed as two equal lines, and does not see the full stop of
+a line that ends in a space.)
 
     python benchmarks/curation.py [--megabytes 150] [--sample 1] [--rounds 5]
 
@@ -153,20 +156,23 @@ def shown(found: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     return medians
 
 
-def compared(corpus: Path, megabytes: float, log: Path) -> float | None:
-    """Print how often both decide alike; the share of documents on which all four filters agree."""
-    if not find_spec("datatrove"):
-        return None
-    found = run_once("filtering.agreement", {"corpus": str(corpus), "megabytes": megabytes}, log)
-    total = found["documents"]
-    rows = [(name, f"{n / total:.3%}", total - n) for name, n in found["same"].items()]
-    rows.append(("all four", f"{found['alike'] / total:.3%}", total - found["alike"]))
-    table(("filter", "decide alike", "documents that differ"), rows,
-          f"Decisions on {total:,} documents, same words and sentences")  # fmt: skip
-    if found["differing"]:
-        rows = [(reason, count) for reason, count in found["differing"].items()]
-        table(("filter: reason there, reason here", "documents"), rows, "Disagreements")
-    return float(found["alike"] / total)
+def compared(corpus: Path, megabytes: float, log: Path) -> dict[str, float]:
+    """Print how often both decide alike; the shares of documents on which all four filters agree."""
+    if not (find_spec("datatrove") and find_spec("spacy")):
+        return {}
+    ways = run_once("filtering.agreement", {"corpus": str(corpus), "megabytes": megabytes}, log)
+    shares = {}
+    for way in ("as they are", "tidied"):
+        found = ways[way]
+        total = found["documents"]
+        rows = [(name, f"{n / total:.3%}", total - n) for name, n in found["same"].items()]
+        rows.append(("all four", f"{found['alike'] / total:.3%}", total - found["alike"]))
+        table(("filter", "decide alike", "documents that differ"), rows,
+              f"Decisions on {total:,} documents {way}, same words and sentences")  # fmt: skip
+        if found["differing"]:
+            table(("filter: reason there, reason here", "documents"), list(found["differing"].items()))
+        shares[way] = found["alike"] / total
+    return shares
 
 
 def main() -> None:
@@ -187,7 +193,8 @@ def main() -> None:
     their = medians.get("pipeline")
     print(json.dumps({
         "ratio_datatrove_filters": round(medians["filters"] / their, 1) if their else None,
-        "agreement": None if agreement is None else round(agreement, 5),
+        "agreement": round(agreement["tidied"], 5) if agreement else None,
+        "agreement_as_they_are": round(agreement["as they are"], 5) if agreement else None,
         "mb_per_s": round(medians["filters"], 1),
         "mb_per_s_signals": round(medians["signals"], 1),
         "share_of_bare_pass": round(medians["filters"] / medians["plain"], 3),

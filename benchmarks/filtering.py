@@ -59,31 +59,52 @@ def datatrove(_answers: TextIO, corpus: str, megabytes: float, what: str) -> dic
 
 
 def agreement(_answers: TextIO, corpus: str, megabytes: float) -> dict[str, Any]:
-    """Keep or drop by both on the same words and sentences: how often alike, and what differs."""
-    filters, found = _their_filters(), decisions
+    """Keep or drop by both on the same words and sentences: how often alike, and what differs.
+
+    Once on the texts as they are and once with the same lines too: without white space at their ends,
+    as cleaning leaves them before rows are judged.
+    """
+    filters = _their_filters()
     _share_our_words()
-    same: Counter[str] = Counter()
-    differing: Counter[str] = Counter()
-    documents = alike = 0
-    for texts in _batches(corpus, megabytes):
-        mine = found(texts)
-        for row, text in enumerate(texts):
-            documents += 1
-            agreed = True
-            for name, one in filters.items():
-                [document] = _documents(pl.Series([text]))
-                verdict = one.filter(document)
-                theirs = "" if verdict is True else str(verdict[1])
-                kept = not mine[name][row]
-                same[name] += kept == (not theirs)
-                if kept != (not theirs):
-                    agreed = False
-                    differing[f"{name}: {theirs or 'kept'}, here {mine[name][row] or 'kept'}"] += 1
-            alike += agreed
-    return {
-        "documents": documents, "alike": alike, "same": dict(same),
-        "differing": dict(differing.most_common()),
-    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for way, made in {"as they are": lambda text: text, "tidied": _tidied}.items():
+        same: Counter[str] = Counter()
+        differing: Counter[str] = Counter()
+        documents = alike = 0
+        for texts in _batches(corpus, megabytes):
+            texts = pl.Series([made(text) for text in texts], dtype=pl.String)
+            mine = decisions(texts)
+            for row, text in enumerate(texts):
+                theirs = {name: _verdict(one, text) for name, one in filters.items()}
+                agreed = {name: (not mine[name][row]) == (not theirs[name]) for name in filters}
+                same.update(name for name, one in agreed.items() if one)
+                for name in (name for name, one in agreed.items() if not one):
+                    here = mine[name][row] or "kept"
+                    differing[f"{name}: {theirs[name] or 'kept'}, here {here}"] += 1
+                documents, alike = documents + 1, alike + all(agreed.values())
+        found[way] = {
+            "documents": documents, "alike": alike, "same": dict(same),
+            "differing": dict(differing.most_common()),
+        }  # fmt: skip
+    return found
+
+
+def _tidied(text: str) -> str:
+    from tasks.corpus.kernels import layout
+    from tasks.corpus.scan import code_point_bits
+
+    spaces = "".join(map(chr, np.flatnonzero(code_point_bits() & layout.SPACE)))
+    return "\n".join(line.strip(spaces) for line in text.split("\n")).strip(spaces)
+
+
+def _verdict(one: Any, text: str) -> str:
+    """datatrove's reason to drop a text; empty where it is kept."""
+    [document] = _documents(pl.Series([text]))
+    try:
+        verdict = one.filter(document)
+    except (ZeroDivisionError, ValueError) as error:  # a text without words or lines
+        return f"fails with {type(error).__name__}"
+    return "" if verdict is True else str(verdict[1])
 
 
 def decisions(texts: pl.Series) -> dict[str, list[str]]:

@@ -64,6 +64,8 @@ _REPEATED = 5
 _CREDIT = 12
 # Long stretches of ASCII, which no mark of a wrong codec reaches into by more than three characters.
 _ASCII = re.compile(r"(?<=[\x00-\x7f]{4})[\x00-\x7f]+(?=[\x00-\x7f]{4})")
+# Lines that may hold a telephone number. Its pattern is slow, and no match of it is in two lines.
+_NUMBERED = r"[^\n]*\d[\d().\- ]{5}[^\n]*"
 _ADDRESS = rf"{patterns.URL}|{patterns.EMAIL}|@\w+"
 
 
@@ -85,8 +87,8 @@ def row_signals(
     counts = scan_texts(texts)
     table = pl.concat(
         [
-            _characters(counts), _words(words), _counts(texts, counts), _gibberish(texts, words),
-            _mentions(texts),
+            _characters(counts), _words(words), _counts(texts, counts),
+            _gibberish(texts, words, counts["hints"].to_numpy()), _mentions(texts),
         ],
         how="horizontal",
     )  # fmt: skip
@@ -149,7 +151,10 @@ def _counts(texts: pl.Series, counts: pl.DataFrame) -> pl.DataFrame:
     found = {name: np.zeros(len(texts), np.int64) for name in wanted}
     for name, (hint, pattern) in wanted.items():
         rows = np.flatnonzero(hints & hint)
-        found[name][rows] = texts.gather(rows).str.count_matches(pattern).to_numpy()
+        searched = texts.gather(rows)
+        if name == "phone_count":
+            searched = searched.str.extract_all(_NUMBERED).list.join("\n")
+        found[name][rows] = searched.str.count_matches(pattern).to_numpy()
     return pl.DataFrame(found).with_columns(
         pl.sum_horizontal("email_count", "phone_count", "ip_count").alias("pii_count"),
         pl.Series("mojibake_score", _mojibake(texts, np.flatnonzero(hints & layout.MAY_MOJIBAKE))),
@@ -173,13 +178,13 @@ def _mojibake(texts: pl.Series, suspects: NDArray[np.intp]) -> NDArray[np.float6
     return score
 
 
-def _gibberish(texts: pl.Series, words: Words) -> pl.DataFrame:
+def _gibberish(texts: pl.Series, words: Words, hints: NDArray[np.int64]) -> pl.DataFrame:
     """Addresses of pages and people are letters without a language, so they are left out."""
     score = _gibberish_scores(words)
-    addressed = texts.str.contains(r"[@/]|www\.").arg_true()
+    addressed = np.flatnonzero(hints & (layout.MAY_URL | layout.MAY_EMAIL))
     if len(addressed):
         plain = texts.gather(addressed).str.replace_all(_ADDRESS, " ")
-        score[addressed.to_numpy()] = _gibberish_scores(split_words(plain))
+        score[addressed] = _gibberish_scores(split_words(plain))
     return pl.DataFrame({"gibberish_score": score})
 
 

@@ -71,6 +71,9 @@ AGAIN = TOP + 3
 LINE_BEGIN, LINE_END, LINE_OPENS = 0, 1, 2
 LINE_NOTES = 3
 
+# Gopher asks for two of them; at most seven letters each, which eight bytes hold.
+STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+
 # Lines that C4 drops or drops texts for; the scan looks for them only where one occurs at all.
 LOREM_IPSUM, SCRIPT, BRACKET = "lorem ipsum", "javascript", "{"
 POLICIES = (

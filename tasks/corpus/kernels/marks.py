@@ -8,10 +8,17 @@ import numpy as np
 from numba import njit
 
 from tasks.corpus.kernels.layout import (
-    ELLIPSES, HASHES, HINTS, MAY_EMAIL, MAY_IP, MAY_MARKUP, MAY_PHONE, MAY_URL, SPECIAL, DIGIT,
+    ELLIPSES, HASHES, HINTS, MAY_EMAIL, MAY_IP, MAY_MARKUP, MAY_PHONE, MAY_URL, SPECIAL, DIGIT, STOP_WORDS,
 )
 
 _SPREAD = np.uint64(0xBF58476D1CE4E5B9)
+# A table in which each stop word has the place that its bytes times the factor give (bits 20 to 23).
+_STOP_FACTOR = 323
+_STOP_WORDS, _STOP_BITS = np.zeros(16, np.int64), np.zeros(16, np.int64)
+for _bit, _word in enumerate(STOP_WORDS):
+    _bytes = int.from_bytes(_word.encode("ascii"), "big")
+    _STOP_WORDS[(_bytes * _STOP_FACTOR >> 20) & 15] = _bytes
+    _STOP_BITS[(_bytes * _STOP_FACTOR >> 20) & 15] = 1 << _bit
 # Telephone numbers have six digits or more, with at most so many bytes between two (`patterns.PHONE`).
 _PHONE_GAP, _PHONE_SPAN = 16, 5
 # The state of `note_rare` along a line.
@@ -55,32 +62,10 @@ def holds(data: Any, begin: int, end: int, phrase: Any) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def stop_word(data: Any, begin: int, end: int) -> int:
-    """The bit of one of Gopher's eight stop words, in any case and between marks; else 0."""
-    while begin < end and not 97 <= data[begin] | 32 <= 122:
-        begin += 1
-    while begin < end and not 97 <= data[end - 1] | 32 <= 122:
-        end -= 1
-    if not 2 <= end - begin <= 4:
-        return 0
-    packed = 0
-    for place in range(begin, end):
-        packed = packed << 8 | data[place] | 32
-    if packed == 0x746865:  # the
-        return 1
-    if packed == 0x6265:  # be
-        return 2
-    if packed == 0x746F:  # to
-        return 4
-    if packed == 0x6F66:  # of
-        return 8
-    if packed == 0x616E64:  # and
-        return 16
-    if packed == 0x74686174:  # that
-        return 32
-    if packed == 0x68617665:  # have
-        return 64
-    return 128 if packed == 0x77697468 else 0  # with
+def stop_word(packed: int) -> int:
+    """The bit of one of Gopher's eight stop words, or 0, by the bytes of its letters in lower case."""
+    place = (packed * _STOP_FACTOR >> 20) & 15
+    return _STOP_BITS[place] if _STOP_WORDS[place] == packed else 0
 
 
 @njit(cache=True, nogil=True)

@@ -22,15 +22,14 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _SEED = np.uint64(0xCBF29CE484222325)
 _PIECE = 4  # letters of a script without spaces that count as a word
 _SHORT_LINE = 30  # FineWeb, characters
-_ALL_STOP_WORDS = 255
-_LONGEST_STOP_WORD = 12  # bytes, with marks around it
+_BROKEN = 1 << 62  # letters with other characters between, which are no stop word
 
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _close_word(
-    data: Any, begin: int, end: int, value: Any, length: int, seen: int, held: int, row: Any,
-    hashes: Any, lengths: Any, place: int,
+    value: Any, length: int, seen: int, held: int, packed: int, row: Any, hashes: Any, lengths: Any,
+    place: int,
 ) -> None:  # fmt: skip
     """Note a word: its hash, its characters, and what the rules count of it."""
     hashes[place] = mix(value)
@@ -40,8 +39,7 @@ def _close_word(
         row[HOLDING_CHARACTERS] += length
         row[LETTERED] += seen & LETTER
         row[SPACELESS_WORDS] += held >= 2
-    if end - begin <= _LONGEST_STOP_WORD and row[STOPS] != _ALL_STOP_WORDS:
-        row[STOPS] |= stop_word(data, begin, end)
+    row[STOPS] |= stop_word(packed)
 
 
 @njit(cache=True, nogil=True)
@@ -58,17 +56,19 @@ def _close_line(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _letters(data: Any, position: int, stop: int, classes: Any, value: Any) -> Any:
-    """How many ASCII letters follow, the word's hash with them, and how many are capitals."""
+def _letters(data: Any, position: int, stop: int, classes: Any, value: Any, packed: int) -> Any:
+    """Read ASCII letters: how many, the word's hash with them, the capitals, its last letters."""
     begin, capitals = position, 0
     while position < stop:
-        bits = np.int64(classes[data[position]])
+        byte = np.int64(data[position])
+        bits = np.int64(classes[byte])
         if bits & PLAIN == 0:
             break
         capitals += bits >> 3 & 1
-        value = (value ^ np.uint64(data[position])) * _PRIME
+        value = (value ^ np.uint64(byte)) * _PRIME
+        packed = packed << 8 | byte | 32
         position += 1
-    return position - begin, value, capitals
+    return position - begin, value, capitals, packed
 
 
 @njit(cache=True, nogil=True)
@@ -90,7 +90,7 @@ def _scan_line(
     letters = digits = spaces = upper = lower = controls = hints = 0
     position, at, opened = begin, start, word
     state[:] = 0
-    inside, bytes_from, chars, seen, held, piece = False, 0, 0, 0, 0, 0
+    inside, packed, chars, seen, held, piece = False, 0, 0, 0, 0, 0
     value, line_hash, gap = _SEED, np.uint64(0), _SEED
     first = last = line_from = line_to = longest = sentences = 0
     ended = content = False
@@ -115,7 +115,7 @@ def _scan_line(
             or ((bits & WORDLIKE) != 0 and held != 1)
         )  # fmt: skip
         if inside and (is_space or cut):
-            _close_word(data, bytes_from, position, value, chars, seen, held, row, hashes, lengths, word)
+            _close_word(value, chars, seen, held, packed, row, hashes, lengths, word)
             line_hash = mix(line_hash * _PRIME + hashes[word])
             word += 1
             longest = max(longest, chars)
@@ -132,7 +132,7 @@ def _scan_line(
                     first, line[LINE_BEGIN], line_from = bits, at, position + 1
                 elif gap != _SEED:
                     line_hash = mix(line_hash ^ gap)
-                inside, bytes_from, chars, seen, held, piece = True, position, 0, 0, 0, 0
+                inside, packed, chars, seen, held, piece = True, 0, 0, 0, 0, 0
                 value, gap, ended = _SEED, _SEED, False
             value = (value ^ np.uint64(code)) * _PRIME
             chars += 1
@@ -157,12 +157,14 @@ def _scan_line(
         position += width
         at += 1
         if bits & PLAIN:
-            more, value, capitals = _letters(data, position, stop, classes, value)
+            broken = packed != 0
+            more, value, capitals, packed = _letters(data, position, stop, classes, value, code | 32)
+            packed = _BROKEN if broken else packed
             position, at, chars, letters = position + more, at + more, chars + more, letters + more
             upper, lower = upper + capitals, lower + more - capitals
             line[LINE_END], line_to = at, position
     if inside:
-        _close_word(data, bytes_from, position, value, chars, seen, held, row, hashes, lengths, word)
+        _close_word(value, chars, seen, held, packed, row, hashes, lengths, word)
         line_hash = mix(line_hash * _PRIME + hashes[word])
         word += 1
         longest = max(longest, chars)
