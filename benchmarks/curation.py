@@ -44,6 +44,7 @@ NAMES = {
     "repetition": "datatrove, Gopher repetition", "c4": "datatrove, C4",
     "fineweb": "datatrove, FineWeb", "pipeline": "datatrove, all until one drops",
 }  # fmt: skip
+_THREADS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS")
 _PAGE = 5000  # characters of a piece of a novel
 _PART = 5000  # documents written at a time
 
@@ -123,7 +124,9 @@ def _edited(text: str, rng: np.random.Generator) -> str:
     return " ".join(words)
 
 
-def measure(corpus: Path, options: argparse.Namespace, log: Path) -> dict[str, list[dict[str, Any]]]:
+def measure(
+    corpus: Path, options: argparse.Namespace, log: Path
+) -> dict[str, list[dict[str, Any]]]:
     """All contenders in turns."""
     found: dict[str, list[dict[str, Any]]] = {}
     theirs = THEIRS if find_spec("datatrove") and find_spec("spacy") else ()
@@ -170,7 +173,9 @@ def compared(corpus: Path, megabytes: float, log: Path) -> dict[str, float]:
         table(("filter", "decide alike", "documents that differ"), rows,
               f"Decisions on {total:,} documents {way}, same words and sentences")  # fmt: skip
         if found["differing"]:
-            table(("filter: reason there, reason here", "documents"), list(found["differing"].items()))
+            table(
+                ("filter: reason there, reason here", "documents"), list(found["differing"].items())
+            )
         shares[way] = found["alike"] / total
     return shares
 
@@ -180,9 +185,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Signals and filters beside datatrove")
     parser.add_argument("--megabytes", type=float, default=150, help="size of the corpus")
     parser.add_argument("--sample", type=float, default=1, help="MB that datatrove reads a round")
-    parser.add_argument("--agreement", type=float, default=20, help="MB that decisions are compared on")
+    parser.add_argument(
+        "--agreement", type=float, default=20, help="MB that decisions are compared on"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     options = parser.parse_args()
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     with tempfile.TemporaryDirectory() as folder:
         corpus, log = Path(folder, "corpus.parquet"), Path(folder, "log")
         write_corpus(corpus, options.megabytes)

@@ -1,16 +1,11 @@
 """What reads the corpus in `curation.py`: our scan, our signals, and datatrove's filters.
 
-Each job is a process on one thread. It reads a parquet a batch at a time, works through so many
+Each job is a process on one thread, as `curation.py` starts it. It reads a parquet a batch at a time, works
 megabytes of it, and answers with the CPU seconds that the work alone took (reading the file and making
 objects of it are everybody's and left out) and with the most memory that the process ever held.
 """
 
 from __future__ import annotations
-
-import os
-
-for _name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[_name] = "1"
 
 import re
 import resource
@@ -45,7 +40,7 @@ def ours(_answers: TextIO, corpus: str, megabytes: float, what: str) -> dict[str
 
 
 def datatrove(_answers: TextIO, corpus: str, megabytes: float, what: str) -> dict[str, Any]:
-    """datatrove's filters with its own words: one by its name, or all until one drops (`pipeline`)."""
+    """Datatrove's filters with its own words: one by its name, or all until one drops (`pipeline`)."""
     filters = _their_filters()
     chosen = list(filters.values()) if what == "pipeline" else [filters[what]]
 
@@ -98,7 +93,7 @@ def _tidied(text: str) -> str:
 
 
 def _verdict(one: Any, text: str) -> str:
-    """datatrove's reason to drop a text; empty where it is kept."""
+    """Datatrove's reason to drop a text; empty where it is kept."""
     [document] = _documents(pl.Series([text]))
     try:
         verdict = one.filter(document)
@@ -268,9 +263,7 @@ def sentences_of(line: str) -> list[str]:
     bits, words = code_point_bits(), words_of(line)
     count, content = 0, False
     for word in words[:-1]:
-        content = content or any(
-            bits[ord(c)] & (layout.LETTER | layout.NUMBER) for c in word
-        )
+        content = content or any(bits[ord(c)] & (layout.LETTER | layout.NUMBER) for c in word)
         bare = word
         while bare and bits[ord(bare[-1])] & layout.CLOSER:
             bare = bare[:-1]

@@ -39,9 +39,7 @@ def prepare(
         signals = profile(raw, config=c.profile, own_signals=own)
         checked = validate(raw, signals, config=c.validation, strict=False)
         cleaned = clean(raw, signals, config=c.clean, own_signals=own)
-        clean_signals = profile(
-            cleaned, config=c.profile, own_signals=own, title="profile_clean"
-        )
+        clean_signals = profile(cleaned, config=c.profile, own_signals=own, title="profile_clean")
         verified = validate(
             cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
         )

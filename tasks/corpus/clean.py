@@ -1,9 +1,9 @@
 """Repair what can be repaired, quarantine the rest, and say why for every row.
 
-The row rules of the chosen suites (`noise` unless told otherwise) are the cleaning rules: a row is quarantined because it breaks rule X,
-and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
-address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
-what is left: a duplicate of a quarantined row is not superfluous.
+The row rules of the chosen suites (`noise` unless told otherwise) are the cleaning rules: a row is
+quarantined because it breaks rule X, and X is the reason stored with it. Rules are judged on the
+repaired text, so a row with an e-mail address is masked and kept. Then training rows that leak held-out
+text go, then duplicates, among what is left: a duplicate of a quarantined row is not superfluous.
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -76,9 +76,7 @@ def clean(
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    findings = _noise(
-        repaired, _remeasured(rows, repaired, signals, settings), config.suites
-    )
+    findings = _noise(repaired, _remeasured(rows, repaired, signals, settings), config.suites)
     log.progress(2, 3, "duplicates and leaks")
     findings |= _superfluous(repaired, findings, settings)
     _write(out, rows, repaired, findings, repairs)

@@ -15,8 +15,9 @@ Readings of ours:
 - C4 drops lines and judges what is left; here lines are counted, and `c4_sentences` are those of the lines
   that it would keep. A curly bracket or "lorem ipsum" counts only in such a line, as in C4's code.
 
-Not covered: C4's list of bad words, C4's paragraph filter, and sentences told from abbreviations (only
-an initial such as `J.` is told from a full stop).
+Not covered: C4's list of bad words, C4's paragraph filter, citations such as `[12]` within a line (at its
+end they are looked past), and sentences told from abbreviations (only an initial such as `J.` is told
+from a full stop).
 """  # noqa: E501
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Signals of a user's own: one decorated function over a column, in a module the configuration names.
+r"""Signals of a user's own: one decorated function over a column, in a module the configuration names.
 
     from tasks.corpus.registry import signal
 
     @signal("shouting", help="exclamation marks per word")
     def shouting(texts: pl.Series) -> pl.Series:
-        return texts.str.count_matches("!") / texts.str.count_matches(r"\\w+").clip(1)
+        return texts.str.count_matches("!") / texts.str.count_matches(r"\w+").clip(1)
 
 What it returns is a column of `signals.parquet` beside ours, so suites may judge it, and the run page
 shows it. A value must depend on its own text alone: cleaning measures repaired rows again without the
@@ -140,9 +140,7 @@ def _measured(one: Signal, texts: pl.Series) -> list[pl.Series]:
     try:
         made = one.measure(texts)
     except Exception as error:
-        raise UserError(
-            f"{_who(one, first)} failed: {type(error).__name__}: {error}"
-        ) from error
+        raise UserError(f"{_who(one, first)} failed: {type(error).__name__}: {error}") from error
     if isinstance(made, pl.Series):
         made = made.alias(first).to_frame()
     if not isinstance(made, pl.DataFrame) or set(made.columns) != set(one.help):

@@ -130,9 +130,7 @@ def _words(words: Words) -> pl.DataFrame:
             "words": counts,
             "mean_word_length": _divided(letters, counts),
             "stopword_ratio": _divided(stops, counts),
-            "unique_word_ratio": _divided(
-                distinct_grams(words.starts, words.hashes, 1), counts
-            ),
+            "unique_word_ratio": _divided(distinct_grams(words.starts, words.hashes, 1), counts),
             "repeated_ngram_ratio": _divided(grams - different, grams),
         }
     )

@@ -27,7 +27,10 @@ PROSE = (
     "nobody on the quay asks why. Anna Vale, who was born in the town of Ost, works there as a baker. "
     "She has never been to sea! Her brother keeps bees with some success. Would he sell you honey?"
 )
-CHINESE = "她出生在北方的一个小城，多年来一直在那里当面包师，邻居们都认识她，也常常来买她刚烤好的面包和点心，孩子们尤其喜欢。"
+CHINESE = (
+    "她出生在北方的一个小城，多年来一直在那里当面包师，邻居们都认识她，"
+    "也常常来买她刚烤好的面包和点心，孩子们尤其喜欢。"
+)
 
 
 def signals_of(*texts: str) -> pl.DataFrame:
@@ -93,12 +96,14 @@ def test_a_text_breaks_the_rule_that_is_made_for_it(suite: str, text: str, reaso
 
 
 def test_text_in_another_language_is_not_asked_for_english_words() -> None:
-    text = CHINESE * 1 + "这家店已经开了二十年，城里没有人不知道。"
+    text = CHINESE + "这家店已经开了二十年，城里没有人不知道。"
     assert not {"gopher_stop_words", "gopher_word_length", "gopher_length"} & broken("gopher", text)
 
 
 def test_great_expectations_and_the_row_rules_fail_the_same_rows() -> None:
-    frame = signals_of(PROSE, CHINESE, "One.", "Baker Vale sells honey daily. " * 12, PROSE + PROSE, "")
+    frame = signals_of(
+        PROSE, CHINESE, "One.", "Baker Vale sells honey daily. " * 12, PROSE + PROSE, ""
+    )
     for suite in SUITES:
         judged = run_suite(frame, load_suite(suite_path(suite)), strict=True, worst=9)
         theirs = {

@@ -17,14 +17,14 @@ from tasks.log import Log
 from tasks.promotion.page import data
 from tasks.promotion.page.read import Shelf
 
-SHOUTING = '''
+SHOUTING = """
 import polars as pl
 from tasks.corpus.registry import signal
 
 @signal("shouting", help="exclamation marks")
 def shouting(texts: pl.Series) -> pl.Series:
     return texts.str.count_matches("!")
-'''
+"""
 ROWS = pl.DataFrame(
     {
         "row_id": ["a", "b"], "text": ["Go! Go! Go to the house of the king.", None],

@@ -40,7 +40,9 @@ PIECES = [
 def random_texts(count: int, seed: int) -> list[str]:
     """Texts of telling pieces, whole lines repeated, and of any code points at all."""
     generator = np.random.default_rng(seed)
-    texts = ["".join(generator.choice(PIECES, generator.integers(0, 60))) for _ in range(count // 2)]
+    texts = [
+        "".join(generator.choice(PIECES, generator.integers(0, 60))) for _ in range(count // 2)
+    ]
     for _ in range(count - len(texts)):
         lines = [" ".join(generator.choice(PIECES, generator.integers(0, 9))) for _ in range(5)]
         texts.append("\n".join(generator.choice(lines, generator.integers(1, 12))))
@@ -131,7 +133,9 @@ def again(words: list[str], n: int) -> int:
     place = total = 0
     while place + n <= len(words):
         gram = tuple(words[place : place + n])
-        total, place = (total + len("".join(gram)), place + n) if gram in seen else (total, place + 1)
+        total, place = (
+            (total + len("".join(gram)), place + n) if gram in seen else (total, place + 1)
+        )
         seen.add(gram)
     return total
 
@@ -156,7 +160,9 @@ def c4(text: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for line in lines_of(text):
         bare = line
-        while match := re.search(r"(\[[0-9]*\]|\[edit\]|\[citation needed\])$", bare, re.IGNORECASE):
+        while match := re.search(
+            r"(\[[0-9]*\]|\[edit\]|\[citation needed\])$", bare, re.IGNORECASE
+        ):
             bare = bare[: match.start()]
         low = line.lower()
         if any(len(word) > 1000 for word in words_of(line)):
@@ -356,16 +362,19 @@ def test_a_figure_does_not_depend_on_the_other_texts_or_the_stretch(
 
 def run(code: str, **environment: str) -> dict[str, Any]:
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def test_importing_the_scan_does_not_import_numba() -> None:
-    assert run("import sys, json, tasks.corpus.signals; print(json.dumps({'n': 'numba' in sys.modules}))") == {
-        "n": False
-    }  # fmt: skip
+    code = (
+        "import sys, json, tasks.corpus.signals; print(json.dumps({'n': 'numba' in sys.modules}))"
+    )
+    assert run(code) == {"n": False}
 
 
 def test_machine_code_goes_elsewhere_where_the_sources_cannot_be_written(

@@ -8,7 +8,17 @@ import numpy as np
 from numba import njit
 
 from tasks.corpus.kernels.layout import (
-    ELLIPSES, HASHES, HINTS, MAY_EMAIL, MAY_IP, MAY_MARKUP, MAY_PHONE, MAY_URL, SPECIAL, DIGIT, STOP_WORDS,
+    DIGIT,
+    ELLIPSES,
+    HASHES,
+    HINTS,
+    MAY_EMAIL,
+    MAY_IP,
+    MAY_MARKUP,
+    MAY_PHONE,
+    MAY_URL,
+    SPECIAL,
+    STOP_WORDS,
 )
 
 _SPREAD = np.uint64(0xBF58476D1CE4E5B9)
@@ -26,9 +36,9 @@ FIRST_DIGIT, DIGIT_AFTER, DOTTED, DOT_AFTER, DOTS, COLONS = range(6)
 RARE_STATE = 6
 
 
-
 @njit(cache=True, nogil=True)
 def mix(value: Any) -> Any:
+    """Spread the bits of a hash, so that its last ones are as good as any."""
     value = (value ^ (value >> np.uint64(31))) * _SPREAD
     return value ^ (value >> np.uint64(29))
 
@@ -113,6 +123,7 @@ def _chained(data: Any, after: int, position: int) -> int:
 
 @njit(cache=True, nogil=True)
 def ends_with_ellipsis(data: Any, begin: int, end: int) -> bool:
+    """Whether bytes end with three full stops or with the one character for them."""
     if end - begin < 3:
         return False
     one, two, three = data[end - 3], data[end - 2], data[end - 1]
@@ -123,7 +134,15 @@ def ends_with_ellipsis(data: Any, begin: int, end: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def note_rare(
-    data: Any, begin: int, position: int, width: int, at: int, code: int, bits: int, row: Any, state: Any
+    data: Any,
+    begin: int,
+    position: int,
+    width: int,
+    at: int,
+    code: int,
+    bits: int,
+    row: Any,
+    state: Any,
 ) -> None:
     """Note digits and the rare characters that a rule counts or a pattern needs.
 

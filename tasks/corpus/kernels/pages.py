@@ -14,7 +14,15 @@ from numba import njit
 
 from tasks.corpus.kernels import layout
 from tasks.corpus.kernels.layout import (
-    BRACKETS, FEW_WORDS, JAVASCRIPT, LONG_WORDS, LOREM, POLICY, SENTENCES, TERMINAL, UNPUNCTUATED,
+    BRACKETS,
+    FEW_WORDS,
+    JAVASCRIPT,
+    LONG_WORDS,
+    LOREM,
+    POLICY,
+    SENTENCES,
+    TERMINAL,
+    UNPUNCTUATED,
 )
 from tasks.corpus.kernels.marks import decode, ends_with_ellipsis, holds
 
@@ -29,7 +37,6 @@ def _phrase(text: str) -> np.ndarray:
 _EDIT, _CITATION = _phrase("[edit]"), _phrase("[citation needed]")
 _LOREM_IPSUM, _SCRIPT = _phrase(layout.LOREM_IPSUM), _phrase(layout.SCRIPT)
 _POLICIES = tuple(_phrase(text) for text in layout.POLICIES)
-
 
 
 @njit(cache=True, nogil=True)

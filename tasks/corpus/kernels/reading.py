@@ -8,13 +8,51 @@ import numpy as np
 from numba import njit
 
 from tasks.corpus.kernels.layout import (
-    BULLET, BULLETS, CHARACTERS, CLOSER, CONTROLS, DIGIT, DIGITS, HINTS, HOLDING, HOLDING_CHARACTERS,
-    IDEOGRAPH, LETTER, LETTERED, LETTERS, LINE_BEGIN, LINE_END, LINE_OPENS, LINES, LOWERS,
-    MAY_MOJIBAKE, NEWLINES, NUMBER, ODD, PLAIN, PUNCTUATED, SHORT, SPACE, SPACELESS, SPACELESS_WORDS,
-    SPACES, SPECIAL, STOPS, TERMINAL, TRAILING, UPPERS, WORDLIKE, WORDS,
+    BULLET,
+    BULLETS,
+    CHARACTERS,
+    CLOSER,
+    CONTROLS,
+    DIGIT,
+    DIGITS,
+    HINTS,
+    HOLDING,
+    HOLDING_CHARACTERS,
+    IDEOGRAPH,
+    LETTER,
+    LETTERED,
+    LETTERS,
+    LINE_BEGIN,
+    LINE_END,
+    LINE_OPENS,
+    LINES,
+    LOWERS,
+    MAY_MOJIBAKE,
+    NEWLINES,
+    NUMBER,
+    ODD,
+    PLAIN,
+    PUNCTUATED,
+    SHORT,
+    SPACE,
+    SPACELESS,
+    SPACELESS_WORDS,
+    SPACES,
+    SPECIAL,
+    STOPS,
+    TERMINAL,
+    TRAILING,
+    UPPERS,
+    WORDLIKE,
+    WORDS,
 )
 from tasks.corpus.kernels.marks import (
-    RARE_STATE, decode, ends_with_ellipsis, mix, note_rare, stop_word,
+    RARE_STATE,
+    decode,
+    ends_with_ellipsis,
+    mix,
+    note_rare,
+    stop_word,
 )
 from tasks.corpus.kernels.pages import judge_for_c4
 
@@ -23,7 +61,6 @@ _SEED = np.uint64(0xCBF29CE484222325)
 _PIECE = 4  # letters of a script without spaces that count as a word
 _SHORT_LINE = 30  # FineWeb, characters
 _BROKEN = 1 << 62  # letters with other characters between, which are no stop word
-
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -78,10 +115,10 @@ def _scan_line(
 ) -> Any:  # fmt: skip
     """One line: its bytes from `begin` to a line feed or `stop`.
 
-    Args:
-        start: The line's first character's place in the text.
-        word: Where the next word is noted in `hashes` and `lengths`.
-        line: Receives the places of the line's first character and of the one after its last.
+    The one long function: what it keeps from character to character would cost more to hand over
+    than to work on. `start` is the line's first character's place in the text, `word` where the next
+    word is noted, `line` receives where its first character is and where its last one ends, and the
+    other arguments are those of `scan`.
 
     Returns:
         The byte where the line ends, the place after its last character, the next word, and the
@@ -158,7 +195,9 @@ def _scan_line(
         at += 1
         if bits & PLAIN:
             broken = packed != 0
-            more, value, capitals, packed = _letters(data, position, stop, classes, value, code | 32)
+            more, value, capitals, packed = _letters(
+                data, position, stop, classes, value, code | 32
+            )
             packed = _BROKEN if broken else packed
             position, at, chars, letters = position + more, at + more, chars + more, letters + more
             upper, lower = upper + capitals, lower + more - capitals

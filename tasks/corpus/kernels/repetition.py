@@ -8,13 +8,20 @@ import numpy as np
 from numba import njit
 
 from tasks.corpus.kernels.layout import (
-    AGAIN, LINE_BEGIN, LINE_END, LINE_OPENS, PARAGRAPHS, REPEATED_LINE_CHARACTERS, REPEATED_LINES,
-    REPEATED_PARAGRAPH_CHARACTERS, REPEATED_PARAGRAPHS, TOP,
+    AGAIN,
+    LINE_BEGIN,
+    LINE_END,
+    LINE_OPENS,
+    PARAGRAPHS,
+    REPEATED_LINE_CHARACTERS,
+    REPEATED_LINES,
+    REPEATED_PARAGRAPH_CHARACTERS,
+    REPEATED_PARAGRAPHS,
+    TOP,
 )
 from tasks.corpus.kernels.marks import mix
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
-
 
 
 @njit(cache=True, nogil=True)
