@@ -1,8 +1,8 @@
 """What reads the corpus in `curation.py`: our scan, our signals, and datatrove's filters.
 
-Each job is a process on one thread, as `curation.py` starts it. It reads a parquet a batch at a time, works
-megabytes of it, and answers with the CPU seconds that the work alone took (reading the file and making
-objects of it are everybody's and left out) and with the most memory that the process ever held.
+Each job is a process on one thread, as `curation.py` starts it. It reads a parquet a batch at a time,
+works through so many megabytes of it, and answers with the CPU seconds that the work alone took (reading
+the file and making objects of it are left out) and with the most memory that the process ever held.
 """
 
 from __future__ import annotations
