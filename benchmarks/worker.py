@@ -19,6 +19,7 @@ _ROOMS = {
     "ours": "ours",
     "ours_budget": "ours_budget",
     "ours_upkeep": "ours_upkeep",
+    "filtering": "filtering",
     "hugging_face": "peers.hugging_face",
     "keras_hub": "peers.keras_hub",
 }

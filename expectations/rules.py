@@ -122,6 +122,25 @@ def row_rules(suite: str = "noise") -> list[RowRule]:
     return rules
 
 
+def chosen_rules(suites: Sequence[str]) -> list[RowRule]:
+    """The row rules of several suites, in their order.
+
+    Raises:
+        SuiteError: A suite does not exist, cannot be read or has no row rule, or two of them call a
+            rule by one name.
+    """
+    chosen: dict[str, RowRule] = {}
+    for suite in dict.fromkeys(suites):
+        rules = row_rules(suite)
+        if not rules:
+            raise SuiteError(f"the suite {suite!r} has no row rules, so no row can be judged by it")
+        for rule in rules:
+            if rule.name in chosen:
+                raise SuiteError(f"the row rule {rule.name!r} is in two of {', '.join(suites)}")
+            chosen[rule.name] = rule
+    return list(chosen.values())
+
+
 def failing_rows(signals: pl.DataFrame, rules: Sequence[RowRule]) -> pl.DataFrame:
     """Each row's broken rules.
 

@@ -16,6 +16,7 @@ from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
 from tasks.corpus.reference import reference, snapshot_digest
+from tasks.corpus.registry import signals_digest
 from tasks.corpus.snapshot import snapshot
 from tasks.corpus.validate import validate
 from tasks.fairness.audit import audit
@@ -40,15 +41,17 @@ def prepare(
         content = source_digest(c.source)
         patterns = patterns_text(c.contradictions.patterns, c.source.location)
         raw = ingest(config=c.source, seed=c.seed, content=content)
-        before = _earlier(c, raw)
-        signals = profile(raw, before, config=c.profile)
+        before, own = _earlier(c, raw), signals_digest(c.profile.signals)
+        signals = profile(raw, before, config=c.profile, own_signals=own)
         drifted = _drift(c, raw, signals)
         checked = validate(raw, signals, drifted["drift"], config=c.validation, strict=False)
         cleaned = clean(
             raw, signals, before, config=c.clean, contradictions=c.contradictions,
-            patterns=patterns,
+            patterns=patterns, own_signals=own,
         )  # fmt: skip
-        clean_signals = profile(cleaned, before, config=c.profile, title="profile_clean")
+        clean_signals = profile(
+            cleaned, before, config=c.profile, own_signals=own, title="profile_clean"
+        )
         drifted |= _drift(c, cleaned, clean_signals, suffix="_clean")
         verified = validate(
             cleaned, clean_signals, drifted["drift_clean"],

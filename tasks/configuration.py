@@ -10,7 +10,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from expectations.rules import SuiteError, chosen_rules
 
 Share = Field(ge=0.0, le=1.0)
 # Marks a field that no stage's result depends on: it says when checkpoints are written, or where
@@ -110,8 +112,11 @@ class Source(Section):
 
 
 class Profiling(Section):
-    """How duplicates, leaks and groups are found."""
+    """How duplicates, leaks and groups are found, and what is measured beside our signals."""
 
+    signals: tuple[str, ...] = Field(
+        (), description="Modules of signals of your own: names to import, or paths of .py files"
+    )
     near_duplicate_similarity: float = Field(
         0.7,
         gt=0.3,
@@ -191,8 +196,13 @@ class Validation(Section):
 
 
 class Cleaning(Section):
-    """Which repairs are made before rows are judged."""
+    """Which repairs are made before rows are judged, and by which suites."""
 
+    suites: tuple[str, ...] = Field(
+        ("noise",), min_length=1,
+        description="Suites whose row rules quarantine rows: noise, and gopher, c4, fineweb for web "
+        "pages (Gopher's least length of 50 words would drop every single sentence)",
+    )  # fmt: skip
     fix_unicode: bool = Field(True, description="Repair mojibake with ftfy")
     strip_markup: bool = Field(True, description="Remove HTML tags and unescape entities")
     strip_controls: bool = Field(True, description="Remove control characters")
@@ -203,6 +213,15 @@ class Cleaning(Section):
     mask_pii: bool = Field(
         True, description="Replace addresses and numbers of people, and secrets, by placeholders"
     )
+
+    @field_validator("suites")
+    @classmethod
+    def _known(cls, suites: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            chosen_rules(suites)
+        except SuiteError as error:
+            raise ValueError(f"clean.suites: {error}") from error
+        return suites
 
 
 class Contradictions(Section):

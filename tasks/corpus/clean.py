@@ -1,10 +1,10 @@
 """Repair what can be repaired, quarantine the rest, and say why for every row.
 
-The noise suite's row rules are the cleaning rules: a row is quarantined because it breaks rule X,
-and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
-address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
-what is left: a duplicate of a quarantined row is not superfluous. Last go statements that enough
-of the remaining rows contradict.
+The row rules of the chosen suites (`noise` unless told otherwise) are the cleaning rules: a row is
+quarantined because it breaks rule X, and X is the reason stored with it. Rules are judged on the
+repaired text, so a row with an e-mail address is masked and kept. Then training rows that leak
+held-out text go, then duplicates, among what is left: a duplicate of a quarantined row is not
+superfluous. Last go statements that enough of the remaining rows contradict.
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -23,12 +23,13 @@ import orjson
 import polars as pl
 
 from expectations.by_language import LANGUAGE
-from expectations.rules import RowRule, SuiteError, failing_rows, row_rules
+from expectations.rules import RowRule, SuiteError, chosen_rules, failing_rows
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
 from tasks.corpus.contradictions import REASON, TABLE, Contradicted, find_contradictions
 from tasks.corpus.duplicates import Flags
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
+from tasks.corpus.registry import load_signals
 from tasks.corpus.relations import Relations
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
@@ -61,6 +62,7 @@ def clean(
     config: Cleaning,
     contradictions: Contradictions | None = None,
     patterns: str = "",
+    own_signals: str = "",
     out: Path,
     log: Log,
 ) -> Outcome:
@@ -70,16 +72,17 @@ def clean(
         ingested: Folder of the rows.
         profiled: Folder of their signals, and the settings duplicates were found with.
         earlier: An earlier night's clean corpus, whose rows need not be compared again.
-        config: Which repairs to make.
+        config: Which repairs to make, and the suites whose row rules judge.
         contradictions: When statements that disagree go; left out, by the default settings.
         patterns: The lines of the pattern file that statements are recognised by, if any.
+        own_signals: Digest of the modules of the user's own signals, part of the stage's key.
         out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`,
             `duplicates.parquet` for later nights, and with patterns `contradictions.parquet`.
         log: Progress.
 
     Raises:
-        UserError: The signals are of other rows, the noise suite cannot be used, or no training
-            row is left.
+        UserError: The signals are of other rows, a suite cannot be used, a signal of the user's
+            fails, or no training row is left.
     """
     rows = pl.read_parquet(ingested / CORPUS)
     signals = pl.read_parquet(profiled / SIGNALS)
@@ -89,7 +92,7 @@ def clean(
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    findings = _noise(repaired, _remeasured(rows, repaired, signals))
+    findings = _noise(repaired, _remeasured(rows, repaired, signals, settings), config.suites)
     log.progress(2, 3, "duplicates and leaks")
     relations = Relations(repaired, settings, out, earlier)
     probes = read_table(ingested / PROBES)
@@ -117,13 +120,15 @@ def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.Da
     return repaired, repairs.sort("row", "rule", maintain_order=True)
 
 
-def _remeasured(rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+def _remeasured(
+    rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFrame, settings: Profiling
+) -> pl.DataFrame:
     """The signals, with those of repaired rows measured again."""
     changed = (rows["text"] != repaired["text"]).fill_null(True)
     if not changed.any():
         return signals
     places = changed.arg_true()
-    fresh = row_signals(repaired["text"].gather(places))
+    fresh = row_signals(repaired["text"].gather(places), own=load_signals(settings.signals))
     kept = signals.select(pl.exclude(fresh.columns))[places]
     fresh = pl.concat([kept, fresh], how="horizontal").select(signals.columns)
     both = pl.concat([signals.filter(~changed), fresh], how="vertical_relaxed")
@@ -131,15 +136,17 @@ def _remeasured(rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFram
     return both.with_columns(order.alias("place")).sort("place").drop("place")
 
 
-def _noise(repaired: pl.DataFrame, signals: pl.DataFrame) -> dict[int, _Finding]:
+def _noise(
+    repaired: pl.DataFrame, signals: pl.DataFrame, suites: Sequence[str]
+) -> dict[int, _Finding]:
     """Rows without text, and rows that break row rules: the first rule is the reason."""
     blank = repaired["text"].str.strip_chars() == ""
     findings = {row: _Finding(EMPTY, "nothing was left of the text") for row in blank.arg_true()}
     try:
-        rules = row_rules("noise")
+        rules = chosen_rules(suites)
         broken = failing_rows(signals, rules)
     except SuiteError as error:
-        raise UserError(str(error), "The suite is expectations/suites/noise.json.") from error
+        raise UserError(str(error), "Suites are the files under expectations/suites/.") from error
     by_name = {rule.name: rule for rule in rules}
     places = {row_id: place for place, row_id in enumerate(signals["row_id"])}
     said: dict[int, list[str]] = {}
@@ -292,7 +299,7 @@ def _outcome(
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in list(counts.items())[:_NAMED])
         raise UserError(
             f"cleaning leaves no training row of {len(trained):,}: {reasons or 'there was none'}",
-            "Check source.text and source.format, or the rules in expectations/suites/noise.json.",
+            "Check source.text and source.format, or clean.suites and their rules in expectations/suites/.",
         )
     kept = rows.height - len(findings)
     changed = repairs["row"].n_unique()

@@ -86,7 +86,7 @@ def continued(cluster: int, kind: int, before: int) -> int:
     if kind == _BASE:
         joins = cluster == _WAITING or (cluster == _BASED and before == _STACKING)
         return _BASED if joins else _NONE
-    if kind == _AFTER or kind == _STACKING:
+    if kind in (_AFTER, _STACKING):
         return _BASED if cluster == _BASED else _LOOSE
     return _LOOSE if kind == _BEFORE and cluster != _BASED else _NONE
 
@@ -98,7 +98,7 @@ def opened(kind: int) -> int:
         return _BASED
     if kind == _BEFORE:
         return _WAITING
-    return _LOOSE if kind == _AFTER or kind == _STACKING else _NONE
+    return _LOOSE if kind in (_AFTER, _STACKING) else _NONE
 
 
 @compiled

@@ -18,30 +18,30 @@ _HERE = Path(__file__).parent
 # it, the letter stacked under it and the marks and vowels after it (the Thai character clusters of
 # Theeramunkong et al. 2000, doi:10.1145/355214.355225, without their look-ahead). A cluster needs
 # no dictionary and no place to count from, so an edit changes the clusters it touches and no other.
-_IDEOGRAPHS = (
+IDEOGRAPHS = (
     r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3040}-\x{30FF}\x{31F0}-\x{31FF}\x{3400}-\x{4DBF}"
     r"\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFF}"
 )
-_SPACELESS = r"\x{0E00}-\x{0EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}"
+SPACELESS = r"\x{0E00}-\x{0EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}"
 _BEFORE = r"\x{0E40}-\x{0E44}\x{0EC0}-\x{0EC4}"
 _AFTER = r"\p{M}\x{0E30}\x{0E32}\x{0E33}\x{0E45}\x{0E46}\x{0EB0}\x{0EB2}\x{0EB3}\x{0EC6}"
-_BASE = rf"[[{_SPACELESS}]&&[\p{{L}}\p{{N}}]--[{_BEFORE}{_AFTER}]]"
+_BASE = rf"[[{SPACELESS}]&&[\p{{L}}\p{{N}}]--[{_BEFORE}{_AFTER}]]"
 _CLUSTER = (
-    rf"[{_BEFORE}]?{_BASE}(?:[\x{{17D2}}\x{{1039}}]{_BASE}|[[{_SPACELESS}]&&[{_AFTER}]])*"
-    rf"|[[{_SPACELESS}]&&[{_BEFORE}{_AFTER}]]+"
+    rf"[{_BEFORE}]?{_BASE}(?:[\x{{17D2}}\x{{1039}}]{_BASE}|[[{SPACELESS}]&&[{_AFTER}]])*"
+    rf"|[[{SPACELESS}]&&[{_BEFORE}{_AFTER}]]+"
 )
-_WORDLIKE = rf"[\p{{L}}\p{{M}}\p{{N}}--[{_IDEOGRAPHS}{_SPACELESS}]]"
+WORDLIKE = rf"[\p{{L}}\p{{M}}\p{{N}}--[{IDEOGRAPHS}{SPACELESS}]]"
 # Polars only: the parts that a cluster is put together from.
 CLUSTER_PARTS = {
     "base": _BASE,
     "before": rf"[{_BEFORE}]",
-    "after": rf"[[{_SPACELESS}]&&[{_AFTER}]]",
+    "after": rf"[[{SPACELESS}]&&[{_AFTER}]]",
     "stacking": r"[\x{17D2}\x{1039}]",
 }
 # Polars only: one piece of a script without spaces.
-SPACELESS_PIECE = rf"[{_IDEOGRAPHS}]|{_CLUSTER}"
+SPACELESS_PIECE = rf"[{IDEOGRAPHS}]|{_CLUSTER}"
 # Polars only: a run of letters and digits, apostrophes inside it, or one spaceless piece.
-WORD = rf"{_WORDLIKE}+(?:'{_WORDLIKE}+)*|{SPACELESS_PIECE}"
+WORD = rf"{WORDLIKE}+(?:'{WORDLIKE}+)*|{SPACELESS_PIECE}"
 
 # Line breaks and tabs are lay-out; every other C0 or C1 control, the byte order mark, the
 # interlinear marks and the noncharacters are left by broken decoding. Joiners are letters' own.

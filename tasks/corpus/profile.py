@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Profiling
+from tasks.corpus.registry import Signal, load_signals
 from tasks.corpus.relations import Relations
-from tasks.corpus.signals import row_signals
+from tasks.corpus.signals import help_lines, row_signals
 from tasks.corpus.times import time_signals
 from tasks.corpus.trusted import relative_signals
 from tasks.corpus.wordgrams import split_words
@@ -29,22 +31,33 @@ _CLUSTERS = ("exact_cluster", "near_cluster")
 
 @stage
 def profile(
-    corpus: Path, earlier: Path | None = None, *, config: Profiling, out: Path, log: Log
+    corpus: Path,
+    earlier: Path | None = None,
+    *,
+    config: Profiling,
+    own_signals: str = "",
+    out: Path,
+    log: Log,
 ) -> Outcome:
     """Write one row of signals per row of a corpus, in its order, and their distribution.
 
     Args:
         corpus: A folder with `corpus.parquet`, and `probes.parquet` if there are fact probes.
         earlier: An earlier night's clean corpus to look rows up in, if there is one.
-        config: How duplicates and leaks are found.
+        config: How duplicates and leaks are found, and where the user's own signals are.
+        own_signals: Digest of those modules (`registry.signals_digest`), part of the stage's key.
         out: Receives `signals.parquet` and `profile.json`.
         log: Progress.
+
+    Raises:
+        UserError: A signal of the user's cannot be loaded or fails.
     """
+    own = load_signals(config.signals)
     rows = pl.read_parquet(corpus / CORPUS)
     kept = [c for c in rows.columns if c.startswith("group_")]
     log.progress(0, 2, "signals")
     words = split_words(rows["text"])
-    measured = row_signals(rows["text"], words)
+    measured = row_signals(rows["text"], words, own)
     log.progress(1, 2, "duplicates and leaks")
     related = related_signals(rows, config, out, earlier, read_table(corpus / PROBES))
     times = time_signals(rows, config.oldest_time, config.newest_time)
@@ -55,7 +68,7 @@ def profile(
     relative = relative_signals(rows["text"], words, signals)
     signals = pl.concat([signals, relative], how="horizontal")
     signals.write_parquet(out / SIGNALS)
-    summary = summarise(signals, config)
+    summary = summarise(signals, config, own)
     (out / PROFILE).write_bytes(
         orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     )
@@ -105,7 +118,9 @@ def read_table(path: Path) -> pl.DataFrame | None:
     return pl.read_parquet(path) if path.exists() else None
 
 
-def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:
+def summarise(
+    signals: pl.DataFrame, config: Profiling, own: Sequence[Signal] = ()
+) -> dict[str, Any]:
     """Totals and quantiles for the page, and the settings that the signals were found with."""
     numeric = [
         name for name, kind in signals.schema.items() if kind.is_numeric() and name not in _CLUSTERS
@@ -114,6 +129,8 @@ def summarise(signals: pl.DataFrame, config: Profiling) -> dict[str, Any]:
     return {
         "rows": signals.height,
         "settings": config.model_dump(mode="json"),
+        "signals": help_lines(own),
+        "own_signals": [name for one in own for name in one.help],
         "splits": _counted(signals, "split"),
         "labels": {
             split: _counted(signals.filter(pl.col("split") == split), "label")

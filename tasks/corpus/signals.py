@@ -5,92 +5,116 @@ same result. Where a known filter measures the same thing it is named: Gopher (R
 arXiv:2112.11446), C4 (Raffel et al. 2020, arXiv:1910.10683), FineWeb (Penedo et al. 2024,
 arXiv:2406.17557).
 
-| signal | definition |
-|---|---|
-| characters | code points |
-| words | runs of letters and digits; each Han or kana character is one, and each cluster of Thai, Lao, Khmer and Burmese (`patterns.WORD`; Gopher counts at white space) |
-| mean_word_length | characters per word, 0 without words (Gopher: 3 to 10) |
-| alpha_ratio, digit_ratio, space_ratio, symbol_ratio | share of characters that are letters or marks of any script, decimal digits, white space, and anything else; they sum to 1 |
-| upper_ratio | share of the cased letters that are capitals |
-| stopword_ratio | share of words that are English function words (Gopher asks for two) |
-| unique_word_ratio | different words per word |
-| repeated_line_ratio | share of non-empty lines that repeat an earlier one (Gopher, FineWeb) |
-| repeated_ngram_ratio | share of word 5-grams that repeat an earlier one (Gopher's shortest length that repeats little in whole novels) |
-| markup_count | HTML and XML tags, comments, entities (`patterns.MARKUP`) |
-| mojibake_score | marks of a wrong codec per 100 characters: ftfy's badness, and U+FFFD |
-| control_characters | `patterns.CONTROL`: no line breaks, no tabs |
-| url_count | web addresses (`patterns.URL`) |
-| email_count and its like, pii_count, secret_count | personal data and secrets (`personal`) |
-| loop_ratio | share of the words in immediate repetitions of a short unit (`loops`) |
-| boilerplate_count | lines and sentences made mostly of phrases of web pages (C4 drops such lines) |
-| gibberish_score | share of judged letters in words of implausible letter pairs (`gibberish`), with a credit of 12 plausible letters |
-| mentions_female, mentions_male | terms of the fairness lexicon |
-"""  # noqa: E501
+Each is named with a line of help in `HELP`, those of the published filters in `filters.HELP`; a user
+adds others (`registry`). Words are those of `wordgrams` unless a filter says otherwise.
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.corpus import patterns
+from tasks.corpus import filters, loops, patterns, personal
 from tasks.corpus.boilerplate import boilerplate_counts
+from tasks.corpus.filters import filter_signals, ratio
 from tasks.corpus.gibberish import implausible_letters
+from tasks.corpus.kernels import layout
 from tasks.corpus.language import languages
 from tasks.corpus.loops import loop_signals
 from tasks.corpus.personal import personal_signals
-from tasks.corpus.wordgrams import Words, split_words, word_grams
+from tasks.corpus.registry import Signal, measure_signals
+from tasks.corpus.scan import distinct_grams, scan_texts
+from tasks.corpus.wordgrams import Words, split_words
 from tasks.fairness.lexicons import mention_counts
 
+HELP: Mapping[str, str] = {
+    "characters": "code points",
+    "alpha_ratio": "share of characters that are letters or marks of any script",
+    "digit_ratio": "share of characters that are decimal digits",
+    "upper_ratio": "share of the cased letters that are capitals",
+    "symbol_ratio": "share of characters that are no letters, digits or white space",
+    "space_ratio": "share of characters that are white space",
+    "words": "runs of letters and digits; each Han or kana character and each Thai cluster is one",
+    "mean_word_length": "characters per word, 0 without words",
+    "stopword_ratio": "share of words that are English function words",
+    "unique_word_ratio": "different words per word",
+    "repeated_ngram_ratio": "share of word 5-grams that repeat an earlier one",
+    "repeated_line_ratio": "share of lines that repeat an earlier one (Gopher's duplicate lines)",
+    "markup_count": "HTML and XML tags, comments, entities",
+    "control_characters": "control characters other than line breaks and tabs",
+    "url_count": "addresses of pages",
+    "mojibake_score": "marks of a wrong codec per 100 characters: ftfy's badness, and U+FFFD",
+    "boilerplate_count": "lines and sentences made mostly of phrases of web pages",
+    "gibberish_score": "share of judged letters in words of implausible letter pairs (0 to 1)",
+    "mentions_female": "terms of the fairness lexicon for women",
+    "mentions_male": "terms of the fairness lexicon for men",
+    "language": "ISO 639-1 code, or und",
+    "language_confidence": "how sure the language is (0 to 1)",
+    **personal.SIGNALS,
+    **loops.SIGNALS,
+    **filters.HELP,
+}
 _REPEATED = 5
 # Letters of plausible words that every text is credited with, so that one odd word in a short text
 # condemns nothing.
 _CREDIT = 12
+# Long stretches of ASCII, which no mark of a wrong codec reaches into by more than three characters.
+_ASCII = re.compile(r"(?<=[\x00-\x7f]{4})[\x00-\x7f]+(?=[\x00-\x7f]{4})")
 _ADDRESS = rf"{patterns.URL}|{patterns.EMAIL}|@\w+"
 
 
-def row_signals(texts: pl.Series, words: Words | None = None) -> pl.DataFrame:
+def row_signals(
+    texts: pl.Series, words: Words | None = None, own: Sequence[Signal] = ()
+) -> pl.DataFrame:
     """Measure texts, one row each, in their order; null counts as empty.
 
     Args:
         texts: The texts.
         words: Their words, if they are split already.
+        own: Signals of the user's.
+
+    Raises:
+        UserError: A signal of the user's fails.
     """
     texts = texts.fill_null("").alias("text")
     words = split_words(texts) if words is None else words
+    counts = scan_texts(texts)
     table = pl.concat(
         [
-            _characters(texts), _words(words), _lines(texts), _counts(texts),
-            _gibberish(texts, words), _mentions(texts),
+            _characters(counts), _words(words), _counts(texts, counts),
+            _gibberish(texts, words, counts["hints"].to_numpy()), _mentions(texts),
         ],
         how="horizontal",
     )  # fmt: skip
     language = languages(texts, table["stopword_ratio"])
-    table = table.with_columns(personal_signals(texts).get_columns())
-    return pl.concat([table, loop_signals(words), language], how="horizontal")
+    parts = [table, personal_signals(texts), loop_signals(words), language, filter_signals(counts)]
+    table = pl.concat(parts, how="horizontal")
+    if not own:
+        return table
+    return pl.concat([table, measure_signals(texts, own, table.columns)], how="horizontal")
 
 
-def _characters(texts: pl.Series) -> pl.DataFrame:
-    def left(pattern: str) -> pl.Expr:
-        return pl.col("text").str.replace_all(pattern, "").str.len_chars()
+def help_lines(own: Sequence[Signal] = ()) -> dict[str, str]:
+    """What each signal says, ours and then the user's."""
+    return {**HELP, **{name: line for one in own for name, line in one.help.items()}}
 
-    frame = texts.to_frame().select(
-        pl.col("text").str.len_chars().alias("characters"),
-        left(r"[^\p{L}\p{M}]+").alias("letters"),
-        left(r"[^\p{Nd}]+").alias("digits"),
-        left(r"\S+").alias("spaces"),
-        left(r"[^\p{Lu}]+").alias("upper"),
-        left(r"[^\p{Ll}]+").alias("lower"),
-    )
+
+def _characters(counts: pl.DataFrame) -> pl.DataFrame:
     total = pl.col("characters")
     symbols = total - pl.col("letters") - pl.col("digits") - pl.col("spaces")
-    return frame.select(
-        total.cast(pl.Int64),
-        _ratio(pl.col("letters"), total).alias("alpha_ratio"),
-        _ratio(pl.col("digits"), total).alias("digit_ratio"),
-        _ratio(pl.col("upper"), pl.col("upper") + pl.col("lower")).alias("upper_ratio"),
-        _ratio(symbols, total).alias("symbol_ratio"),
-        _ratio(pl.col("spaces"), total).alias("space_ratio"),
+    return counts.select(
+        total,
+        ratio("letters", total).alias("alpha_ratio"),
+        ratio("digits", total).alias("digit_ratio"),
+        ratio("upper", pl.col("upper") + pl.col("lower")).alias("upper_ratio"),
+        ratio(symbols, total).alias("symbol_ratio"),
+        ratio("spaces", total).alias("space_ratio"),
+        ratio("repeated_lines", "lines").alias("repeated_line_ratio"),
+        pl.col("controls").alias("control_characters"),
     )
 
 
@@ -98,62 +122,59 @@ def _words(words: Words) -> pl.DataFrame:
     vocabulary, counts = words.vocabulary, words.counts
     letters = words.sums(vocabulary.str.len_chars().to_numpy())
     stops = words.sums(vocabulary.is_in(patterns.stop_words()).to_numpy())
-    grams = word_grams(words, _REPEATED)
+    grams = np.where(counts >= _REPEATED, counts - _REPEATED + 1, np.minimum(counts, 1))
+    different = distinct_grams(words.starts, words.hashes, _REPEATED)
     return pl.DataFrame(
         {
             "words": counts,
             "mean_word_length": _divided(letters, counts),
             "stopword_ratio": _divided(stops, counts),
-            "unique_word_ratio": _divided(word_grams(words, 1).distinct(), counts),
-            "repeated_ngram_ratio": _divided(
-                np.diff(grams.starts) - grams.distinct(), np.diff(grams.starts)
-            ),
+            "unique_word_ratio": _divided(distinct_grams(words.starts, words.hashes, 1), counts),
+            "repeated_ngram_ratio": _divided(grams - different, grams),
         }
     )
 
 
-def _lines(texts: pl.Series) -> pl.DataFrame:
-    stripped = pl.element().str.strip_chars()
-    several = pl.when(pl.col("text").str.contains("\n", literal=True)).then(pl.col("text"))
-    lines = several.str.split("\n").list.eval(stripped.filter(stripped != ""))
-    total, different = lines.list.len(), lines.list.n_unique()
-    repeated = _ratio(total.cast(pl.Int64) - different.cast(pl.Int64), total).fill_null(0.0)
-    return texts.to_frame().select(repeated.alias("repeated_line_ratio"))
-
-
-def _counts(texts: pl.Series) -> pl.DataFrame:
-    def count(pattern: str) -> pl.Expr:
-        return pl.col("text").str.count_matches(pattern).cast(pl.Int64)
-
-    frame = texts.to_frame().select(
-        count(patterns.MARKUP).alias("markup_count"),
-        count(patterns.CONTROL).alias("control_characters"),
-        count(patterns.URL).alias("url_count"),
-    )
-    return frame.with_columns(
-        pl.Series("mojibake_score", _mojibake(texts)),
+def _counts(texts: pl.Series, counts: pl.DataFrame) -> pl.DataFrame:
+    """Matches of the patterns, each looked for only in texts that hold what it cannot do without."""
+    wanted = {
+        "markup_count": (layout.MAY_MARKUP, patterns.MARKUP),
+        "url_count": (layout.MAY_URL, patterns.URL),
+    }
+    hints = counts["hints"].to_numpy()
+    found = {name: np.zeros(len(texts), np.int64) for name in wanted}
+    for name, (hint, pattern) in wanted.items():
+        rows = np.flatnonzero(hints & hint)
+        found[name][rows] = texts.gather(rows).str.count_matches(pattern).to_numpy()
+    return pl.DataFrame(found).with_columns(
+        pl.Series("mojibake_score", _mojibake(texts, np.flatnonzero(hints & layout.MAY_MOJIBAKE))),
         pl.Series("boilerplate_count", boilerplate_counts(texts)),
     )
 
 
-def _mojibake(texts: pl.Series) -> NDArray[np.float64]:
-    """Badness as ftfy counts it, and lost characters, per 100 characters; ASCII cannot be mojibake."""
+def _mojibake(texts: pl.Series, suspects: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Badness as ftfy counts it, and lost characters, per 100 characters.
+
+    Neither ASCII nor quotes and dashes alone can be mojibake, nor does ftfy look further than three
+    characters from one that can, so the rest of a long text is left out.
+    """
     from ftfy.badness import badness
 
     score = np.zeros(len(texts))
-    for row in texts.str.contains(r"[^\x00-\x7f]").arg_true():
-        text = texts[row]
-        score[row] = 100 * (badness(text) + text.count("\ufffd")) / len(text)
+    for row in suspects:
+        text = texts[int(row)]
+        near = _ASCII.sub("", text)
+        score[row] = 100 * (badness(near) + near.count("\ufffd")) / len(text)
     return score
 
 
-def _gibberish(texts: pl.Series, words: Words) -> pl.DataFrame:
+def _gibberish(texts: pl.Series, words: Words, hints: NDArray[np.int64]) -> pl.DataFrame:
     """Addresses of pages and people are letters without a language, so they are left out."""
     score = _gibberish_scores(words)
-    addressed = texts.str.contains(r"[@/]|www\.").arg_true()
+    addressed = np.flatnonzero(hints & (layout.MAY_URL | layout.MAY_EMAIL))
     if len(addressed):
         plain = texts.gather(addressed).str.replace_all(_ADDRESS, " ")
-        score[addressed.to_numpy()] = _gibberish_scores(split_words(plain))
+        score[addressed] = _gibberish_scores(split_words(plain))
     return pl.DataFrame({"gibberish_score": score})
 
 
@@ -165,10 +186,6 @@ def _gibberish_scores(words: Words) -> NDArray[np.float64]:
 def _mentions(texts: pl.Series) -> pl.DataFrame:
     counts = mention_counts(texts, "gender")
     return counts.select(pl.col("female", "male").cast(pl.Int64).name.prefix("mentions_"))
-
-
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole > 0).then(part / whole).otherwise(0.0)
 
 
 def _divided(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -172,7 +172,7 @@ def test_the_same_corpus_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_an_unknown_suite_is_refused_before_any_work_with_those_that_exist(tmp_path: Path) -> None:
     config = Validation(suites=("schema", "noisy"))
     with pytest.raises(
-        UserError, match="no suite 'noisy'; the suites are drift, labels, noise, schema"
+        UserError, match="no suite 'noisy'; the suites are c4, drift, .*noise, schema"
     ):
         validate.fn(
             tmp_path / "none", tmp_path / "none", config=config, strict=False, out=tmp_path,

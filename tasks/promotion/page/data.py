@@ -222,15 +222,41 @@ def _positive(frame: pl.DataFrame, column: str) -> int | None:
 
 
 def signals(shelf: Shelf) -> dict[str, Any]:
-    """Histograms of the signals that show noise best, before and after cleaning."""
+    """Histograms of the signals that show noise best and of the user's own, before and after cleaning.
+
+    Beside them a line for every signal that was measured, from the list that profile left.
+    """
     before, after = (shelf.frame(t, "signals.parquet") for t in ("profile", "profile_clean"))
+    facts = [shelf.facts(title, "profile.json") for title in ("profile", "profile_clean")]
+    lines = facts[0].get("signals") or facts[1].get("signals") or {}
+    own = [(name, lines.get(name, name)) for name in facts[0].get("own_signals") or []]
     drawn = []
-    for column, label in _SIGNALS:
+    for column, label in (*_SIGNALS, *own):
         values = [_values(f, column) for f in (before, after)]
         if values[0] or values[1]:
             drawn.append(histogram(values[0], values[1], label))
     keys = [Line("before cleaning", (), "c0"), Line("after cleaning", (), "c1")]
-    return {"plots": drawn, "legend": legend(keys)}
+    names = {name for name, _ in own}
+    return {
+        "plots": drawn,
+        "legend": legend(keys),
+        "all": [
+            {
+                "name": name, "help": line, "own": name in names,
+                "before": _spread(facts[0], name), "after": _spread(facts[1], name),
+            }
+            for name, line in lines.items()
+        ],
+    }  # fmt: skip
+
+
+def _spread(facts: dict[str, Any], name: str) -> str:
+    """A signal's median and the bounds of its middle 98 %, such as `12 (3 to 41)`."""
+    found = (facts.get("quantiles") or {}).get(name) or {}
+    low, middle, high = (found.get(q) for q in ("0.01", "0.5", "0.99"))
+    if low is None or middle is None or high is None:
+        return ""
+    return f"{middle:.4g} ({low:.4g} to {high:.4g})"
 
 
 def _values(frame: pl.DataFrame, column: str) -> list[float]:
