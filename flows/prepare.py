@@ -8,11 +8,12 @@ from tasks.augmentation.augment import augment
 from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
+from tasks.corpus import releases
 from tasks.corpus.clean import clean
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.readers import source_digest
-from tasks.corpus.validate import validate
+from tasks.corpus.validate import suites_content, validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
@@ -32,15 +33,18 @@ def prepare(
     c = configuration
     heading("prepare", c.source.location)
     with runs.subflow("prepare", configuration, night):
+        # What lies outside the configuration is given by its contents: unchanged, it reuses a stage.
+        suites, released = suites_content(c.validation), releases.now()
         content = source_digest(c.source)
         raw = ingest(config=c.source, seed=c.seed, content=content)
         signals = profile(raw, config=c.profile)
-        checked = validate(raw, signals, config=c.validation, strict=False)
-        cleaned = clean(raw, signals, config=c.clean)
+        checked = validate(raw, signals, config=c.validation, strict=False, content=suites)
+        cleaned = clean(raw, signals, config=c.clean, released=released)
         clean_signals = profile(cleaned, config=c.profile, title="profile_clean")
         verified = validate(
-            cleaned, clean_signals, config=c.validation, strict=True, title="validate_clean"
-        )
+            cleaned, clean_signals, config=c.validation, strict=True, content=suites,
+            title="validate_clean",
+        )  # fmt: skip
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
         augmented = augment(
             cleaned, config=c.augment, seed=c.seed, wordnet=wordnet_digest(c.augment.wordnet)

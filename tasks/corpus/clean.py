@@ -3,7 +3,8 @@
 The noise suite's row rules are the cleaning rules: a row is quarantined because it breaks rule X,
 and X is the reason stored with it. Rules are judged on the repaired text, so a row with an e-mail
 address is masked and kept. Then training rows that leak held-out text go, then duplicates, among
-what is left: a duplicate of a quarantined row is not superfluous.
+what is left: a duplicate of a quarantined row is not superfluous. What a person has released stays
+in spite of the fault it was released for (see `spared`).
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -29,6 +30,7 @@ from tasks.corpus.profile import CORPUS, PROFILE, SIGNALS, Relations
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
+from tasks.corpus.spared import RELEASED, Released, Spared, first_reasons
 from tasks.corpus.wordgrams import split_words
 from tasks.errors import UserError
 from tasks.log import Log
@@ -50,14 +52,24 @@ class _Finding:
 
 
 @stage
-def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: Log) -> Outcome:
+def clean(
+    ingested: Path,
+    profiled: Path,
+    *,
+    config: Cleaning,
+    released: Released | None = None,
+    out: Path,
+    log: Log,
+) -> Outcome:
     """Repair and quarantine.
 
     Args:
         ingested: Folder of the rows.
         profiled: Folder of their signals, and the settings duplicates were found with.
         config: Which repairs to make.
-        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`.
+        released: What people have released from quarantine, part of the key by its contents.
+        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `released.parquet`
+            and `clean.json`.
         log: Progress.
 
     Raises:
@@ -72,14 +84,17 @@ def clean(ingested: Path, profiled: Path, *, config: Cleaning, out: Path, log: L
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    findings = _noise(repaired, _remeasured(rows, repaired, signals))
+    spared = Spared(rows, released)
+    findings = _noise(repaired, _remeasured(rows, repaired, signals), spared)
     log.progress(2, 3, "duplicates and leaks")
-    findings |= _superfluous(repaired, findings, settings)
-    _write(out, rows, repaired, findings, repairs)
+    findings |= spared.sift(_superfluous(repaired, findings, settings))
+    back = spared.kept(findings)
+    back.write_parquet(out / RELEASED)
+    _write(out, rows, repaired, findings, repairs, back)
     if (ingested / _PROBES).exists():
         copyfile(ingested / _PROBES, out / _PROBES)
     log.progress(3, 3)
-    return _outcome(rows, repaired, findings, repairs)
+    return _outcome(rows, findings, repairs, back)
 
 
 def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -107,13 +122,15 @@ def _remeasured(rows: pl.DataFrame, repaired: pl.DataFrame, signals: pl.DataFram
     return both.with_columns(order.alias("place")).sort("place").drop("place")
 
 
-def _noise(repaired: pl.DataFrame, signals: pl.DataFrame) -> dict[int, _Finding]:
+def _noise(
+    repaired: pl.DataFrame, signals: pl.DataFrame, spared: Spared[_Finding]
+) -> dict[int, _Finding]:
     """Rows without text, and rows that break row rules: the first rule is the reason."""
     blank = repaired["text"].str.strip_chars() == ""
     findings = {row: _Finding(EMPTY, "nothing was left of the text") for row in blank.arg_true()}
     try:
         rules = row_rules("noise")
-        broken = failing_rows(signals, rules)
+        broken = spared.lift(failing_rows(signals, rules))
     except SuiteError as error:
         raise UserError(str(error), "The suite is expectations/suites/noise.json.") from error
     by_name = {rule.name: rule for rule in rules}
@@ -179,6 +196,7 @@ def _write(
     repaired: pl.DataFrame,
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
+    back: pl.DataFrame,
 ) -> None:
     places = sorted(findings)
     gone = np.zeros(rows.height, bool)
@@ -191,16 +209,16 @@ def _write(
     )
     quarantine.select(list(QUARANTINE)).write_parquet(out / "quarantine.parquet")
     repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
-    summary = report(rows, repaired, quarantine, repairs)
+    summary = report(rows, repaired, quarantine, repairs, back)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
 
 
 def _outcome(
     rows: pl.DataFrame,
-    repaired: pl.DataFrame,
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
+    back: pl.DataFrame,
 ) -> Outcome:
     counts = _counts([finding.reason for finding in findings.values()])
     trained = (rows["split"] == "train").arg_true()
@@ -213,14 +231,20 @@ def _outcome(
     kept = rows.height - len(findings)
     changed = repairs["row"].n_unique()
     listed = ", ".join(f"{n:,} {reason}" for reason, n in list(counts.items())[:_NAMED])
+    returned = _counts(first_reasons(back)["reason"].to_list())
+    listed = (f": {listed}" if listed else "") + (
+        f"; {sum(returned.values()):,} released" if returned else ""
+    )
     return Outcome(
-        summary=f"{kept:,} kept, {len(findings):,} quarantined" + (f": {listed}" if listed else ""),
+        summary=f"{kept:,} kept, {len(findings):,} quarantined{listed}",
         rows=Rows(entered=rows.height, kept=kept, quarantined=len(findings)),
         metrics={
             "rows_kept": float(kept),
             "rows_quarantined": float(len(findings)),
             "rows_repaired": float(changed),
             **{f"quarantined_{reason}": float(n) for reason, n in counts.items()},
+            "rows_released": float(sum(returned.values())),
+            **{f"released_{reason}": float(n) for reason, n in returned.items()},
         },
         artifacts=("clean.json",),
         dataset=CORPUS,

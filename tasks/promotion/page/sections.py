@@ -86,6 +86,7 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
             "conservation": data.conservation(shelf),
             "splits": data.splits(shelf),
             "quarantine": data.quarantine(shelf),
+            "released": data.released(shelf),
             "repairs": data.repairs(shelf),
             "defects": data.defects(shelf),
             "signals": data.signals(shelf),
