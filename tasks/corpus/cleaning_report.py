@@ -37,7 +37,6 @@ def report(
             "kept": rows.height - quarantine.height,
             "quarantined": quarantine.height,
             "repaired": repairs["row"].n_unique(),
-            "released": returned.height,
         },
         "reasons": {
             reason: {

@@ -23,6 +23,7 @@ from tasks.errors import UserError
 from tasks.log import Log
 
 _TEXTS = ("The ferry leaves at dawn.", "She bakes bread in Ost.", "Rain fell on the old town.")
+_WHERE = "Suites are the files under expectations/suites/."
 _ADVICE = "Mend the file; `plumbline suites` shows those that can be used."
 
 
@@ -38,7 +39,7 @@ def described(names: list[str]) -> str:
     try:
         return "\n".join(_described(suite_path(name)) for name in names or suite_names())
     except SuiteError as error:
-        raise UserError(str(error), "Suites are the files under expectations/suites/.") from error
+        raise UserError(str(error), _WHERE) from error
 
 
 def checked(path: Path) -> str:
@@ -56,14 +57,20 @@ def checked(path: Path) -> str:
 
 
 def rules_in_words() -> dict[str, str]:
-    """What each row rule asks for, by the reason that a row is quarantined under."""
+    """What each row rule asks for, by the reason that a row is quarantined under.
+
+    Raises:
+        UserError: A suite cannot be read.
+    """
     found = {}
-    for name in suite_names():
-        for item in read_suite(suite_path(name))["expectations"]:
-            rule = item.get("meta", {}).get("rule")
-            if rule:
-                kwargs = {k: v for k, v in item["kwargs"].items() if k != "mostly"}
-                found[str(rule)] = requirement(item["type"], kwargs)
+    try:
+        items = [i for name in suite_names() for i in read_suite(suite_path(name))["expectations"]]
+    except SuiteError as error:
+        raise UserError(str(error), _WHERE) from error
+    for item in items:
+        if rule := item.get("meta", {}).get("rule"):
+            kwargs = {k: v for k, v in item.get("kwargs", {}).items() if k != "mostly"}
+            found[str(rule)] = requirement(item["type"], kwargs)
     return found
 
 
