@@ -72,7 +72,9 @@ def propose(trusted: Trusted, name: str, origin: str) -> dict[str, Any]:
     rows, needed = trusted.frame.height, rows_needed(trusted.low, trusted.high)
     if rows < needed:
         share = outward(1 / max(rows, 1), up=True)
-        nearer = f"; with so many, ask for {share:g} and {1 - share:g}" if rows >= LEAST_ROWS else ""
+        nearer = (
+            f"; with so many, ask for {share:g} and {1 - share:g}" if rows >= LEAST_ROWS else ""
+        )
         raise SuiteError(
             f"{origin} has {rows:,} rows, and the quantiles {trusted.low:g} and {trusted.high:g} "
             f"need {needed:,}, so that at least one row lies beyond each{nearer}"
@@ -124,9 +126,7 @@ def _column(trusted: Trusted, column: str) -> Iterator[Item]:
         yield _item("expect_column_values_to_not_be_null", {"column": column}, "Names a row.")
         note = f"Each of {len(values):,} rows has its own."
         yield _item("expect_column_values_to_be_unique", {"column": column}, note)
-    elif column.endswith("_cluster") or not (
-        kind.is_numeric() or kind in (pl.Boolean, pl.String)
-    ):
+    elif column.endswith("_cluster") or not (kind.is_numeric() or kind in (pl.Boolean, pl.String)):
         trusted.left_out[column] = "places or times, which another corpus has others of"
     elif len(present) < LEAST_ROWS:
         trusted.left_out[column] = f"{len(present)} rows have a value"

@@ -26,7 +26,9 @@ def add(commands: Any) -> None:
     propose.add_argument("--output", type=Path, help="file to write; by default NAME.json here")
     propose.add_argument("--force", action="store_true", help="replace a file that is there")
     propose.add_argument(
-        "--row-rules", action="store_true", help="write the intervals as rules that cleaning can use"
+        "--row-rules",
+        action="store_true",
+        help="write the intervals as rules that cleaning can use",
     )
     propose.set_defaults(run=_propose)
     suites = commands.add_parser("suites", help="say in sentences what the suites ask")
@@ -125,7 +127,8 @@ def _drawn_up(options: argparse.Namespace) -> Any:
     """The release asked for, of a night's rows if any is named."""
     from tasks.corpus import quarantine, releases
 
-    night, folders = None, {}
+    night: Any = None
+    folders: dict[str, Path] = {}
     # A rule can be released before there is any night.
     if options.row or options.night:
         night, folders = _night(options.night)

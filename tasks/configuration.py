@@ -117,7 +117,8 @@ class Validation(Section):
     """Which suites judge the data."""
 
     suites: tuple[str, ...] = Field(
-        ("schema", "noise", "labels", "skew"), description="Names under expectations/suites/, or paths of suite files"
+        ("schema", "noise", "labels", "skew"),
+        description="Names under expectations/suites/, or paths of suite files",
     )
     worst_rows: int = Field(5, ge=1, le=100, description="Examples named per failed expectation")
 

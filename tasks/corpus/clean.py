@@ -84,7 +84,7 @@ def clean(
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    spared = Spared(rows, released)
+    spared: Spared[_Finding] = Spared(rows, released)
     findings = _noise(repaired, _remeasured(rows, repaired, signals), spared)
     log.progress(2, 3, "duplicates and leaks")
     findings |= spared.sift(_superfluous(repaired, findings, settings))

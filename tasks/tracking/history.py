@@ -81,9 +81,9 @@ def night(name: str | None, titles: tuple[str, ...]) -> tuple[Night, dict[str, R
             started = run.data.tags.get("plumbline.started", "")
             return Night(name=run.info.run_name, run_id=run.info.run_id, started=started), found
     if wanted:
-        which = f"none of the last {len(nights)} nights" if len(wanted) > 1 else "the night"
+        which = "the night" if len(wanted) == 1 else f"each of {len(wanted)} nights"
         raise UserError(
-            f"{which} left a whole {titles[0]!r} in the store {Environment().store_root}",
+            f"{which} left no whole {titles[0]!r} in the store {Environment().store_root}",
             "Check PLUMBLINE_STORE, or run the night again.",
         )
     names = ", ".join(f"{run.info.run_name} ({run.info.run_id[:8]})" for run in nights[:_NAMED])
@@ -107,7 +107,7 @@ def _nights() -> list[Run]:
 
 def _is_called(run: Run, name: str) -> bool:
     by_id = len(name) >= _SHORTEST_ID and run.info.run_id.startswith(name)
-    return by_id or run.info.run_name == name
+    return bool(by_id or run.info.run_name == name)
 
 
 def _left(night: Run, titles: tuple[str, ...]) -> dict[str, Record]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.configuration import Configuration
+from tasks.errors import UserError
 from tasks.records import Outcome, Record
 from tasks.stage import stage
 from tasks.store import MANIFEST
@@ -69,3 +70,26 @@ def test_a_night_whose_output_is_damaged_is_passed_over() -> None:
     assert found(9, augment(text="tonight")) == ["monday"]
     (Path(monday.uri) / "corpus.txt").write_text("tampered")
     assert found(9, augment(text="tonight")) == []
+
+
+def test_a_night_is_found_by_name_by_run_and_as_the_last_one_whatever_became_of_it() -> None:
+    def asked(name: str | None) -> str:
+        return (
+            Path(history.night(name, ("augment",))[1]["augment"].uri) / "corpus.txt"
+        ).read_text()
+
+    with pytest.raises(UserError, match="there is no night yet"):
+        asked(None)
+    night("monday")
+    night("tuesday", succeeded=False, trained=False)
+    assert asked(None) == asked("last") == "tuesday"
+    assert asked("night-monday") == "monday"
+    assert asked(history.night("night-monday", ("augment",))[0].run_id[:8]) == "monday"
+    with pytest.raises(UserError, match=r"no night 'wednesday'\n.* night-tuesday .*night-monday"):
+        asked("wednesday")
+
+
+def test_a_night_that_left_nothing_whole_says_so() -> None:
+    (Path(night("monday").uri) / MANIFEST).unlink()
+    with pytest.raises(UserError, match="the night left no whole 'augment' in the store"):
+        history.night("night-monday", ("augment",))

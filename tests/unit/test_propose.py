@@ -150,7 +150,11 @@ def test_a_file_that_is_there_is_not_replaced_and_names_are_checked(tmp_path: Pa
     with pytest.raises(UserError, match="is there already"):
         proposal.destination(path, "mine", force=False)
     assert proposal.destination(path, "mine", force=True) == path
-    for bad in ((path.with_suffix(".yaml"), "mine"), (tmp_path / "no" / "m.json", "m"), (None, "a/b")):
+    for bad in (
+        (path.with_suffix(".yaml"), "mine"),
+        (tmp_path / "no" / "m.json", "m"),
+        (None, "a/b"),
+    ):
         with pytest.raises(UserError):
             proposal.destination(*bad, force=False)
     with pytest.raises(UserError, match="0.9 and 0.1"):
@@ -172,7 +176,9 @@ def suite(folder: Path, *items: dict[str, Any]) -> Path:
 def test_suites_are_described_in_sentences_with_their_rules() -> None:
     text = suites.described(["noise"])
     assert text.startswith("noise: ")
-    assert "  warning   words must be at least 2 in at least 95 % of the rows  [too_short]\n" in text
+    assert (
+        "  warning   words must be at least 2 in at least 95 % of the rows  [too_short]\n" in text
+    )
     assert {line.split(":")[0] for line in suites.described([]).split("\n\n")} >= {"noise", "skew"}
     assert suites.rules_in_words()["too_short"] == "words must be at least 2 in every row"
     with pytest.raises(UserError, match="no suite 'nois'.*did you mean 'noise'"):

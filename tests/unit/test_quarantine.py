@@ -13,7 +13,15 @@ from tasks.errors import UserError
 ROWS = pl.DataFrame(
     [
         ("q-1", None, "empty", "no value", "ingest", None, "s"),
-        ("a-0", "Zwölf \x1b[31mÜBEL", "gibberish", "gibberish: 1; digits: 2", "clean", "train", "s"),
+        (
+            "a-0",
+            "Zwölf \x1b[31mÜBEL",
+            "gibberish",
+            "gibberish: 1; digits: 2",
+            "clean",
+            "train",
+            "s",
+        ),
         ("b-0", "zwölf übel", "gibberish", "gibberish: 1", "clean", "test", "s"),
         ("c-0", "(copy)", "exact_duplicate", "repeats d-0", "clean", "train", "t"),
     ],

@@ -117,7 +117,10 @@ def test_as_many_exact_copies_come_back_as_were_released(tmp_path: Path) -> None
     released = releases.effect([drawn(out, row_ids=[of(PROSE, 1)])])
     _, out = run(tmp_path / "two", SIX, released)
     ids = pl.read_parquet(out / "corpus.parquet")["row_id"].to_list()
-    assert [name for name in ids if name.startswith(digest(PROSE)[:16])] == [of(PROSE), of(PROSE, 1)]
+    assert [name for name in ids if name.startswith(digest(PROSE)[:16])] == [
+        of(PROSE),
+        of(PROSE, 1),
+    ]
     assert (PROSE, "exact_duplicate") in gone(out)
 
 
@@ -175,8 +178,7 @@ def test_the_list_keeps_who_when_why_and_what(store: Store) -> None:
     assert (kept.number, kept.who, kept.why, kept.rows) == (1, "ann", "poems", (row,))
     assert kept.when
     assert releases.shown([kept]) == (
-        f"1  {kept.when}  ann: rule digits; row a-0 from gibberish, digits, even leaks\n"
-        "   poems\n"
+        f"1  {kept.when}  ann: rule digits; row a-0 from gibberish, digits, even leaks\n   poems\n"
     )
 
 
