@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def _night(name: str | None) -> tuple[Any, dict[str, Path]]:
 
 def _release(options: argparse.Namespace) -> int:
     Environment().apply()
-    from tasks.corpus import releases
+    from tasks.corpus import releases, releasing
 
     asked = [bool(options.list), options.withdraw is not None, bool(options.row or options.rule)]
     if sum(asked) != 1:
@@ -115,7 +116,7 @@ def _release(options: argparse.Namespace) -> int:
         sys.stdout.write(releases.shown(releases.listed()))
         return 0
     if options.withdraw is not None:
-        line = releases.withdrawal(options.withdraw, options.who, options.why or "")
+        line = releasing.withdrawal(options.withdraw, options.who, options.why or "")
     else:
         line = _drawn_up(options)
     made = releases.add(line)
@@ -125,14 +126,14 @@ def _release(options: argparse.Namespace) -> int:
 
 def _drawn_up(options: argparse.Namespace) -> Any:
     """The release asked for, of a night's rows if any is named."""
-    from tasks.corpus import quarantine, releases
+    from tasks.corpus import quarantine, releasing
 
     night: Any = None
     folders: dict[str, Path] = {}
-    # A rule can be released before there is any night.
-    if options.row or options.night:
+    # A rule can be released before there is any night; a night may know more reasons.
+    with contextlib.suppress(*() if options.row or options.night else (UserError,)):
         night, folders = _night(options.night)
-    return releases.drawn_up(
+    return releasing.drawn_up(
         quarantine.gather(folders), quarantine.kept(folders),
         row_ids=options.row, rules=options.rule, who=options.who, why=options.why or "",
         even_leaks=options.even_leaks, night=night.run_id if night else "",

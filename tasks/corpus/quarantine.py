@@ -15,7 +15,7 @@ import polars as pl
 
 from tasks.corpus.cleaning_report import excerpt
 from tasks.corpus.profile import CORPUS
-from tasks.corpus.releases import faults
+from tasks.corpus.releasing import faults, rule_names
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.spared import Released
 from tasks.errors import UserError
@@ -167,7 +167,7 @@ def _released(rows: pl.DataFrame, released: Released) -> Iterator[bool]:
     if not (released.rules or released.rows):
         yield from [False] * rows.height
         return
-    columns = ("row_id", "text", "reason", "detail")
+    columns, known = ("row_id", "text", "reason", "detail"), rule_names()
     for row_id, text, reason, detail in rows.select(columns).iter_rows():
         names = (digest(text or ""), row_id)
-        yield all(released.covers(fault, *names) for fault in faults(reason, detail))
+        yield all(released.covers(fault, *names) for fault in faults(reason, detail, known))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Cleaning, Profiling, Validation
-from tasks.corpus import releases
+from tasks.corpus import releases, releasing
 from tasks.corpus.clean import clean
 from tasks.corpus.profile import profile
 from tasks.corpus.releases import Release, ReleasedRow
@@ -58,7 +58,7 @@ def drawn(out: Path, *, why: str = "poems", **what: object) -> Release:
     rows = pl.read_parquet(out / "quarantine.parquet")
     there = pl.read_parquet(out / "corpus.parquet")["row_id"].to_list()
     given = {"row_ids": [], "rules": [], "who": "ann", **what}
-    return releases.drawn_up(rows, there, why=why, **given)  # type: ignore[arg-type]
+    return releasing.drawn_up(rows, there, why=why, **given)  # type: ignore[arg-type]
 
 
 def of(text: str, copy: int = 0) -> str:
@@ -186,19 +186,23 @@ def test_a_withdrawn_release_is_without_effect_and_stays_in_the_list(store: Stor
     for rule in ("digits", "pii"):
         releases.add(line(rule), store)
     assert releases.effect(releases.listed(store)).rules == ("digits", "pii")
-    releases.add(releases.withdrawal(1, "bob"), store)
+    releases.add(releasing.withdrawal(1, "bob"), store)
     lines = releases.listed(store)
     assert releases.effect(lines).rules == ("pii",)
     assert [kept.withdraws for kept in lines] == [None, None, 1]
     assert "rule digits (withdrawn)" in releases.shown(lines)
-    for number, problem in ((1, "is withdrawn already"), (9, "is not in the list")):
+    for number, problem in (
+        (1, "is withdrawn already"),
+        (3, "is itself a withdrawal"),
+        (9, "is not in the list"),
+    ):
         with pytest.raises(UserError, match=f"release {number} {problem}"):
-            releases.add(releases.withdrawal(number, "bob"), store)
+            releases.add(releasing.withdrawal(number, "bob"), store)
     assert len(releases.listed(store)) == 3
 
 
 def test_a_release_withdrawn_and_made_again_is_no_new_input(store: Store) -> None:
-    for made in (line("digits"), releases.withdrawal(1, "bob"), line("digits")):
+    for made in (line("digits"), releasing.withdrawal(1, "bob"), line("digits")):
         releases.add(made, store)
     lines = releases.listed(store)
     assert releases.effect(lines) == releases.effect(lines[:1])
@@ -264,4 +268,4 @@ def test_what_no_row_was_made_of_cannot_be_released() -> None:
     for what in ({"row_ids": rows["row_id"].to_list()}, {"rules": ["empty"]}):
         given = {"row_ids": [], "rules": [], "who": "ann", "why": "so", **what}
         with pytest.raises(UserError, match="reading the source made no row of it"):
-            releases.drawn_up(rows, [], **given)
+            releasing.drawn_up(rows, [], **given)
