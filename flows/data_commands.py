@@ -73,7 +73,7 @@ def _quarantine(options: argparse.Namespace) -> int:
 
     if options.examples is not None and options.examples < 1:
         raise UserError(f"--examples is {options.examples}", "Show at least one row.")
-    night, folders = _night(options.night)
+    night, folders = _night(options.night, ("ingest", "clean"))
     everything = quarantine.gather(folders)
     rows = quarantine.chosen(
         everything, reason=options.reason, split=options.split, search=options.search
@@ -82,23 +82,22 @@ def _quarantine(options: argparse.Namespace) -> int:
         quarantine.export(rows, options.export, force=options.force)
         sys.stdout.write(f"{rows.height:,} rows in {options.export}\n")
         return 0
-    sys.stdout.write(f"night {night.name}, {night.started}, run {night.run_id[:8]}\n")
+    stopped = "" if "clean" in folders else "; it was stopped before cleaning"
+    sys.stdout.write(f"night {night.name}, {night.started}, run {night.run_id[:8]}{stopped}\n")
     if options.reason or options.search is not None or options.examples:
         meanings = suites.rules_in_words()
         sys.stdout.write(quarantine.shown(rows, options.examples or 5, meanings))
         return 0
-    sys.stdout.write(f"{rows.height:,} rows in quarantine\n")
     sys.stdout.write(quarantine.counted(rows, releases.now()))
     return 0
 
 
-def _night(name: str | None) -> tuple[Any, dict[str, Path]]:
-    """A night, and its stages' folders that have a quarantine."""
-    from tasks.corpus.quarantine import STAGES
+def _night(name: str | None, titles: tuple[str, ...]) -> tuple[Any, dict[str, Path]]:
+    """A night that came as far as the first of some stages, and the folders of all that it has."""
     from tasks.stage import open_store
     from tasks.tracking import history
 
-    night, records = history.night(name, STAGES)
+    night, records = history.night(name, titles)
     return night, {title: open_store().fetch(record) for title, record in records.items()}
 
 
@@ -132,7 +131,7 @@ def _drawn_up(options: argparse.Namespace) -> Any:
     folders: dict[str, Path] = {}
     # A rule can be released before there is any night; a night may know more reasons.
     with contextlib.suppress(*() if options.row or options.night else (UserError,)):
-        night, folders = _night(options.night)
+        night, folders = _night(options.night, ("clean", "ingest"))
     return releasing.drawn_up(
         quarantine.gather(folders), quarantine.kept(folders),
         row_ids=options.row, rules=options.rule, who=options.who, why=options.why or "",

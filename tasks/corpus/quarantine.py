@@ -21,7 +21,6 @@ from tasks.corpus.spared import Released
 from tasks.errors import UserError
 
 FILE = "quarantine.parquet"
-STAGES = ("ingest", "clean")
 ENDINGS = (".csv", ".parquet", ".jsonl")
 _SPLITS = ("train", "validation", "test", "serving")
 
@@ -41,10 +40,10 @@ def gather(folders: Mapping[str, Path]) -> pl.DataFrame:
 
 
 def kept(folders: Mapping[str, Path]) -> list[str]:
-    """Ids of the rows that the last of a night's stages passed on."""
-    if not folders:
+    """Ids of the rows that a night's cleaning kept."""
+    if "clean" not in folders:
         return []
-    return pl.read_parquet([*folders.values()][-1] / CORPUS, columns=["row_id"])["row_id"].to_list()
+    return pl.read_parquet(folders["clean"] / CORPUS, columns=["row_id"])["row_id"].to_list()
 
 
 def chosen(
@@ -94,7 +93,7 @@ def counted(rows: pl.DataFrame, released: Released) -> str:
         back = f"{row['back']:,} released" if row["back"] else ""
         counts = [f"{row[name]:,}" for name in splits]
         table.append([f"{row['rows']:,}", row["stage"], row["reason"], *counts, back])
-    return aligned(table, right={0, *range(3, 3 + len(splits))})
+    return f"{rows.height:,} rows in quarantine\n" + aligned(table, {0, *range(3, 3 + len(splits))})
 
 
 def shown(rows: pl.DataFrame, examples: int, meanings: Mapping[str, str]) -> str:

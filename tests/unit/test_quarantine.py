@@ -45,6 +45,7 @@ def test_the_rows_of_all_stages_are_gathered_in_their_order(tmp_path: Path) -> N
 def test_reasons_are_counted_by_stage_and_split_with_what_is_released() -> None:
     table = counted(ROWS, Released(rows={digest("zwölf übel"): ("gibberish",)}))
     assert table == (
+        "4 rows in quarantine\n"
         "rows  stage   reason           train  test\n"
         "   2  clean   gibberish            1     1  1 released\n"
         "   1  clean   exact_duplicate      1     0\n"

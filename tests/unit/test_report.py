@@ -538,6 +538,5 @@ def test_rows_that_people_released_are_counted_by_reason_on_the_page(tmp_path: P
     night.stage("clean", clean={"released": {"digits": {"rows": 2}, "pii": {"rows": 1300}}})
     counts = released(Shelf(night.stages))
     assert counts == [{"reason": "pii", "rows": "1,300"}, {"reason": "digits", "rows": "2"}]
-    (tmp_path / "out").mkdir()
     page, _ = _report(night.stages, tmp_path / "out")
     assert "released them: 1,300 pii, 2 digits rows" in page
