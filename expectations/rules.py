@@ -14,6 +14,7 @@ arXiv:2406.17557), loosened for single sentences; each expectation states its ow
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ import polars as pl
 from expectations.by_language import LANGUAGE, Bounds, Languages, languages_of
 
 SUITES = Path(__file__).parent / "suites"
+ENDING = ".json"  # of a suite that is named by its path
 ROW_RULE_TYPE = "expect_column_values_to_be_between"
 _ROW_RULE_KWARGS = {"column", "min_value", "max_value", "mostly", "row_condition"}
 
@@ -93,15 +95,39 @@ def suite_names() -> list[str]:
 
 
 def suite_path(name: str) -> Path:
-    """The file of a suite.
+    """The file of a suite: one that comes with the project by its name, any by its path.
 
     Raises:
         SuiteError: There is no such suite; the message lists those there are.
     """
+    if name.endswith(ENDING):
+        if not Path(name).is_file():
+            raise SuiteError(f"there is no suite file {name}")
+        return Path(name)
     names = suite_names()
     if name not in names:
-        raise SuiteError(f"there is no suite {name!r}; the suites are {', '.join(names)}")
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SuiteError(f"there is no suite {name!r}; the suites are {', '.join(names)}{hint}")
     return SUITES / f"{name}.json"
+
+
+def suites_digest(names: Iterable[str]) -> str:
+    """Digest of the suites that are named by their path, empty if none is.
+
+    Those that come with the project lie beside the code and are known by its version; a file
+    elsewhere must be part of what a stage is known by, or a change to it would go unseen.
+
+    Raises:
+        SuiteError: A file is not there or cannot be read.
+    """
+    paths = [suite_path(name) for name in names if name.endswith(ENDING)]
+    try:
+        contents = [path.read_bytes() for path in paths]
+    except OSError as error:
+        raise SuiteError(f"a suite file cannot be read: {error}") from error
+    parts = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
+    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest() if parts else ""
 
 
 def row_rules(suite: str = "noise") -> list[RowRule]:

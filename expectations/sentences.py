@@ -105,6 +105,8 @@ def _phrase(kind: str, kwargs: dict[str, Any]) -> str | None:
             return f"{column} must be {bounds} in {rows}"
         case "expect_column_values_to_be_in_set":
             return f"{column} must be {_any_of(kwargs['value_set'])} in {rows}"
+        case "expect_column_values_to_not_be_in_set":
+            return f"{column} must be other than {_any_of(kwargs['value_set'])} in {rows}"
         case "expect_column_distinct_values_to_contain_set":
             return f"{column} must take {_all_of(kwargs['value_set'])}"
         case "expect_column_unique_value_count_to_be_between":

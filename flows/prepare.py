@@ -8,6 +8,7 @@ from tasks.augmentation.augment import augment
 from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
+from tasks.corpus import releases
 from tasks.corpus.clean import clean
 from tasks.corpus.drift import drift
 from tasks.corpus.earlier import earlier_night, folder_digest
@@ -18,7 +19,7 @@ from tasks.corpus.readers import source_digest
 from tasks.corpus.reference import reference, snapshot_digest
 from tasks.corpus.registry import signals_digest
 from tasks.corpus.snapshot import snapshot
-from tasks.corpus.validate import validate
+from tasks.corpus.validate import suites_content, validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
@@ -38,16 +39,20 @@ def prepare(
     c = configuration
     heading("prepare", c.source.location)
     with runs.subflow("prepare", configuration, night):
+        # What lies outside the configuration is given by its contents: unchanged, it reuses a stage.
+        suites, released = suites_content(c.validation), releases.now()
         content = source_digest(c.source)
         patterns = patterns_text(c.contradictions.patterns, c.source.location)
         raw = ingest(config=c.source, seed=c.seed, content=content)
         before, own = _earlier(c, raw), signals_digest(c.profile.signals)
         signals = profile(raw, before, config=c.profile, own_signals=own)
         drifted = _drift(c, raw, signals)
-        checked = validate(raw, signals, drifted["drift"], config=c.validation, strict=False)
+        checked = validate(
+            raw, signals, drifted["drift"], config=c.validation, strict=False, content=suites
+        )
         cleaned = clean(
             raw, signals, before, config=c.clean, contradictions=c.contradictions,
-            patterns=patterns, own_signals=own,
+            patterns=patterns, own_signals=own, released=released,
         )  # fmt: skip
         clean_signals = profile(
             cleaned, before, config=c.profile, own_signals=own, title="profile_clean"
@@ -55,7 +60,7 @@ def prepare(
         drifted |= _drift(c, cleaned, clean_signals, suffix="_clean")
         verified = validate(
             cleaned, clean_signals, drifted["drift_clean"],
-            config=c.validation, strict=True, title="validate_clean",
+            config=c.validation, strict=True, content=suites, title="validate_clean",
         )  # fmt: skip
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
         augmented = augment(

@@ -175,7 +175,7 @@ class Validation(Section):
 
     suites: tuple[str, ...] = Field(
         ("schema", "noise", "labels", "skew", "drift"),
-        description="Names under expectations/suites/",
+        description="Names under expectations/suites/, or paths of suite files",
     )
     worst_rows: int = Field(5, ge=1, le=100, description="Examples named per failed expectation")
     reference: str = Field(

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,6 +132,35 @@ class Store:
         with friendly_disk_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{stage}-{key}.lock")
+
+    def read_file(self, name: str) -> bytes:
+        """A file beside the stage folders, which is no stage's result; empty where it is not."""
+        try:
+            return bytes(self._fs.cat_file(f"{self._base}/{name}"))
+        except FileNotFoundError:
+            return b""
+
+    def amend_file(self, name: str, change: Callable[[bytes], bytes]) -> None:
+        """Replace such a file by what is made of its contents, one writer at a time.
+
+        The writers of one machine, or of one shared file system, wait for each other. Not covered:
+        writers on two machines with a store on neither; the later one wins.
+        """
+        with self.lock("file", name), friendly_disk_errors(self.root):
+            content = change(self.read_file(name))
+            if not self.local:
+                self._fs.pipe_file(f"{self._base}/{name}", content)
+                return
+            target = Path(self._base, name)
+            aside = self._aside() / "work" / f"{name}-{uuid.uuid4().hex[:8]}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                aside.write_bytes(content)
+                flush(aside)
+                aside.replace(target)
+            finally:
+                aside.unlink(missing_ok=True)
+            flush(target.parent)
 
     def commit(
         self, folder: Path, stage: str, key: str, outcome: Outcome, seconds: float

@@ -4,7 +4,8 @@ The row rules of the chosen suites (`noise` unless told otherwise) are the clean
 quarantined because it breaks rule X, and X is the reason stored with it. Rules are judged on the
 repaired text, so a row with an e-mail address is masked and kept. Then training rows that leak
 held-out text go, then duplicates, among what is left: a duplicate of a quarantined row is not
-superfluous. Last go statements that enough of the remaining rows contradict.
+superfluous. Last go statements that enough of the remaining rows contradict. What a person has
+released stays in spite of the fault it was released for (see `spared`).
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -34,6 +35,7 @@ from tasks.corpus.relations import Relations
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
+from tasks.corpus.spared import RELEASED, Released, Spared, first_reasons
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -63,6 +65,7 @@ def clean(
     contradictions: Contradictions | None = None,
     patterns: str = "",
     own_signals: str = "",
+    released: Released | None = None,
     out: Path,
     log: Log,
 ) -> Outcome:
@@ -76,8 +79,10 @@ def clean(
         contradictions: When statements that disagree go; left out, by the default settings.
         patterns: The lines of the pattern file that statements are recognised by, if any.
         own_signals: Digest of the modules of the user's own signals, part of the stage's key.
-        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `clean.json`,
-            `duplicates.parquet` for later nights, and with patterns `contradictions.parquet`.
+        released: What people have released from quarantine, part of the key by its contents.
+        out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `released.parquet`,
+            `clean.json`, `duplicates.parquet` for later nights, and with patterns
+            `contradictions.parquet`.
         log: Progress.
 
     Raises:
@@ -92,21 +97,26 @@ def clean(
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    findings = _noise(repaired, _remeasured(rows, repaired, signals, settings), config.suites)
+    spared: Spared[_Finding] = Spared(rows, released)
+    measured = _remeasured(rows, repaired, signals, settings)
+    findings = _noise(repaired, measured, config.suites, spared)
     log.progress(2, 3, "duplicates and leaks")
     relations = Relations(repaired, settings, out, earlier)
     probes = read_table(ingested / PROBES)
-    findings |= _superfluous(relations, repaired["row_id"], findings, settings, probes)
+    found = _superfluous(relations, repaired["row_id"], findings, settings, probes)
+    findings |= spared.sift(found)
     when = contradictions or Contradictions()
     found, disputed = _contradicted(relations, repaired, findings, when, patterns)
-    findings |= found
-    _write(out, rows, repaired, findings, repairs, disputed)
+    findings |= spared.sift(found)
+    back = spared.kept(findings)
+    back.write_parquet(out / RELEASED)
+    _write(out, rows, repaired, findings, repairs, disputed, back)
     kept = ~np.isin(np.arange(rows.height), list(findings))
     relations.write_index(out, rows["row_id"], rows["text"], kept)
     if (ingested / PROBES).exists():
         copyfile(ingested / PROBES, out / PROBES)
     log.progress(3, 3)
-    return _outcome(rows, findings, repairs, disputed.metrics)
+    return _outcome(rows, findings, repairs, disputed.metrics, back)
 
 
 def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -137,14 +147,17 @@ def _remeasured(
 
 
 def _noise(
-    repaired: pl.DataFrame, signals: pl.DataFrame, suites: Sequence[str]
+    repaired: pl.DataFrame,
+    signals: pl.DataFrame,
+    suites: Sequence[str],
+    spared: Spared[_Finding],
 ) -> dict[int, _Finding]:
     """Rows without text, and rows that break row rules: the first rule is the reason."""
     blank = repaired["text"].str.strip_chars() == ""
     findings = {row: _Finding(EMPTY, "nothing was left of the text") for row in blank.arg_true()}
     try:
         rules = chosen_rules(suites)
-        broken = failing_rows(signals, rules)
+        broken = spared.lift(failing_rows(signals, rules))
     except SuiteError as error:
         raise UserError(str(error), "Suites are the files under expectations/suites/.") from error
     by_name = {rule.name: rule for rule in rules}
@@ -267,6 +280,7 @@ def _write(
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
     disputed: Contradicted,
+    back: pl.DataFrame,
 ) -> None:
     places = sorted(findings)
     gone = np.zeros(rows.height, bool)
@@ -279,7 +293,7 @@ def _write(
     )
     quarantine.select(list(QUARANTINE)).write_parquet(out / "quarantine.parquet")
     repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
-    summary = report(rows, repaired, quarantine, repairs)
+    summary = report(rows, repaired, quarantine, repairs, back)
     if disputed.summary:
         summary["contradictions"] = disputed.summary
         disputed.table.write_parquet(out / TABLE)
@@ -292,6 +306,7 @@ def _outcome(
     findings: dict[int, _Finding],
     repairs: pl.DataFrame,
     disputed: dict[str, float],
+    back: pl.DataFrame,
 ) -> Outcome:
     counts = _counts([finding.reason for finding in findings.values()])
     trained = (rows["split"] == "train").arg_true()
@@ -304,8 +319,12 @@ def _outcome(
     kept = rows.height - len(findings)
     changed = repairs["row"].n_unique()
     listed = ", ".join(f"{n:,} {reason}" for reason, n in list(counts.items())[:_NAMED])
+    returned = _counts(first_reasons(back)["reason"].to_list())
+    listed = (f": {listed}" if listed else "") + (
+        f"; {sum(returned.values()):,} released" if returned else ""
+    )
     return Outcome(
-        summary=f"{kept:,} kept, {len(findings):,} quarantined" + (f": {listed}" if listed else ""),
+        summary=f"{kept:,} kept, {len(findings):,} quarantined{listed}",
         rows=Rows(entered=rows.height, kept=kept, quarantined=len(findings)),
         metrics={
             "rows_kept": float(kept),
@@ -313,6 +332,8 @@ def _outcome(
             "rows_repaired": float(changed),
             **{f"quarantined_{reason}": float(n) for reason, n in counts.items()},
             **disputed,
+            "rows_released": float(sum(returned.values())),
+            **{f"released_{reason}": float(n) for reason, n in returned.items()},
         },
         artifacts=("clean.json",),
         dataset=CORPUS,

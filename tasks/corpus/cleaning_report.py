@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from tasks.corpus.personal import redacted
+from tasks.corpus.spared import first_reasons
 
 _EXAMPLES = 3
 _EXCERPT = 160
@@ -15,7 +16,11 @@ _LEAD = 40
 
 
 def report(
-    rows: pl.DataFrame, repaired: pl.DataFrame, quarantine: pl.DataFrame, repairs: pl.DataFrame
+    rows: pl.DataFrame,
+    repaired: pl.DataFrame,
+    quarantine: pl.DataFrame,
+    repairs: pl.DataFrame,
+    released: pl.DataFrame,
 ) -> dict[str, Any]:
     """Counts per reason and per repair, each with its first examples.
 
@@ -24,7 +29,9 @@ def report(
         repaired: The same rows with repaired text.
         quarantine: The rows taken out.
         repairs: `row` (place), `row_id`, `rule`, `count`.
+        released: `row_id`, `reason` of the rows that a person released, and that were kept.
     """
+    returned = first_reasons(released).join(rows.select("row_id", "text"), on="row_id")
     return {
         "rows": {
             "entered": rows.height,
@@ -43,6 +50,19 @@ def report(
                 ],
             }
             for (reason,), part in sorted(quarantine.group_by("reason", maintain_order=True))
+        },
+        "released": {
+            reason: {
+                "rows": part.height,
+                "examples": [
+                    {"row_id": row_id, "text": excerpt(text or "", 0)}
+                    for row_id, text in part.sort("row_id")
+                    .select("row_id", "text")
+                    .head(_EXAMPLES)
+                    .iter_rows()
+                ],
+            }
+            for (reason,), part in sorted(returned.group_by("reason"))
         },
         "repairs": {
             rule: {

@@ -5,8 +5,8 @@ short and long documents. Before cleaning, a broken row rule is a warning, becau
 quarantine the rows; after cleaning (`strict`) the same rule must hold for every row. A critical
 expectation that fails stops the run, and the folder stays for the person who looks.
 
-Suites live in `expectations/suites/`, beside the code, because their contents are part of what a
-finished stage is known by; a path in the configuration would not be.
+Suites live in `expectations/suites/`, beside the code, whose version covers their contents. A suite
+elsewhere is named by its path, and its digest is given to the stage.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import orjson
 import polars as pl
 
 from expectations.engine import build_docs
-from expectations.rules import SuiteError, failing_rows, row_rules, suite_path
+from expectations.rules import SuiteError, failing_rows, row_rules, suite_path, suites_digest
 from expectations.runner import Judged, Suite, load_suite, run_suite
 from tasks.configuration import Validation
 from tasks.corpus.personal import redacted
+from tasks.corpus.spared import excused
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome
@@ -48,6 +49,7 @@ def validate(
     *,
     config: Validation,
     strict: bool,
+    content: str = "",
     out: Path,
     log: Log,
 ) -> Outcome:
@@ -59,6 +61,7 @@ def validate(
         drifted: Folder of the two nights' rows, for suites that ask for them (`rows: drift`).
         config: Which suites, and how many rows to name.
         strict: After cleaning: every row must meet every row rule.
+        content: Digest of the suites named by path, so that a changed file is judged by again.
         out: Receives `validation.json` and `data_docs/`.
         log: Progress by suite.
 
@@ -69,7 +72,7 @@ def validate(
         UserError: A suite does not exist or cannot be used, or the signals are of other rows.
     """
     try:
-        suites = [load_suite(suite_path(name)) for name in dict.fromkeys(config.suites)]
+        suites = _loaded(config.suites)
         frame = judged_frame(corpus, profiled)
         judged = _run(suites, frame, _two_nights(drifted), config, strict, log)
     except SuiteError as error:
@@ -86,6 +89,27 @@ def validate(
     )
 
 
+def suites_content(config: Validation) -> str:
+    """Digest of the suites that are named by their path, for `content`.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    try:
+        return suites_digest(config.suites)
+    except SuiteError as error:
+        raise UserError(str(error), "Check validation.suites.") from error
+
+
+def _loaded(names: Sequence[str]) -> list[Suite]:
+    """The suites, each of another name, since their findings are filed by name."""
+    suites = [load_suite(suite_path(name)) for name in dict.fromkeys(names)]
+    called = [suite.name for suite in suites]
+    if twice := sorted({name for name in called if called.count(name) > 1}):
+        raise SuiteError(f"two of the suites {', '.join(names)} have the name {twice[0]!r}")
+    return suites
+
+
 def judged_frame(corpus: Path, profiled: Path) -> pl.DataFrame:
     """The signals, with what the suites ask for beyond them.
 
@@ -97,7 +121,7 @@ def judged_frame(corpus: Path, profiled: Path) -> pl.DataFrame:
         UserError: The two folders do not hold the same rows in the same order.
         SuiteError: A row rule asks for a signal that was not measured.
     """
-    signals = pl.read_parquet(profiled / "signals.parquet")
+    signals = excused(pl.read_parquet(profiled / "signals.parquet"), corpus)
     texts = pl.read_parquet(corpus / "corpus.parquet", columns=["row_id", "text"])
     if not signals["row_id"].equals(texts["row_id"]):
         raise UserError(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from tasks.records import Record
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.errors import UserError
+from tasks.records import Night, Record
+from tasks.settings import Environment
 from tasks.stage import open_store
 from tasks.tracking.connection import client, experiment_id
 from tasks.tracking.facts import RECORD_MARK
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 _NIGHTS_LOOKED_AT = 60  # back to where tonight's result was first seen
+_SHORTEST_ID = 6  # characters by which a run may be called
+_NAMED = 5
 
 
 def earlier(
@@ -67,3 +77,68 @@ def earlier(
 
 def _promoted(metrics: dict[str, float]) -> bool:
     return metrics.get("decide.promoted", 0.0) > 0
+
+
+def night(name: str | None, titles: tuple[str, ...]) -> tuple[Night, dict[str, Record]]:
+    """A night, and what some of its stages left; a night that was stopped half-way is one too.
+
+    Args:
+        name: Its name, or six or more characters of its MLflow run's id; None or `last` for the
+            last one that left what the first title leaves.
+        titles: The stages; those that left nothing that is still whole are not in the answer.
+
+    Raises:
+        UserError: There is no such night, or what it left is not in the store.
+    """
+    nights = _nights()
+    if not nights:
+        raise UserError("there is no night yet", "Run `plumbline prepare` or `plumbline nightly`.")
+    wanted = nights if name in (None, "last") else [n for n in nights if _is_called(n, str(name))]
+    for run in wanted:
+        found = _left(run, titles)
+        if titles[0] in found:
+            started = run.data.tags.get("plumbline.started", "")
+            return Night(name=run.info.run_name, run_id=run.info.run_id, started=started), found
+    if wanted:
+        which = "the night" if len(wanted) == 1 else f"each of {len(wanted)} nights"
+        raise UserError(
+            f"{which} left no whole {titles[0]!r} in the store {Environment().store_root}",
+            "Check PLUMBLINE_STORE, or run the night again.",
+        )
+    names = ", ".join(f"{run.info.run_name} ({run.info.run_id[:8]})" for run in nights[:_NAMED])
+    raise UserError(f"there is no night {name!r}", f"The last nights are {names}.")
+
+
+def _nights() -> list[Run]:
+    """The last nights, newest first; where MLflow has no database yet, none is made."""
+    database = Environment().tracking.removeprefix("sqlite:///")
+    if database != Environment().tracking and not Path(database).exists():
+        return []
+    return list(
+        client().search_runs(
+            [experiment_id()],
+            "tags.`plumbline.kind` = 'night'",
+            order_by=["start_time DESC"],
+            max_results=_NIGHTS_LOOKED_AT,
+        )
+    )
+
+
+def _is_called(run: Run, name: str) -> bool:
+    by_id = len(name) >= _SHORTEST_ID and run.info.run_id.startswith(name)
+    return bool(by_id or run.info.run_name == name)
+
+
+def _left(night: Run, titles: tuple[str, ...]) -> dict[str, Record]:
+    """The records of some stages that are still whole in the store, in the order asked for."""
+    children = client().search_runs(
+        [night.info.experiment_id], f"tags.`mlflow.parentRunId` = '{night.info.run_id}'"
+    )
+    marks = {name: mark for run in children for name, mark in run.data.tags.items()}
+    found = {}
+    for title in titles:
+        stage, key, digest = marks.get(f"{RECORD_MARK}{title}", "  ").split(" ")
+        record = open_store().find(stage, key) if stage else None
+        if record is not None and record.digest == digest:
+            found[title] = record
+    return found

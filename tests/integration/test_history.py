@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.configuration import Configuration
+from tasks.errors import UserError
 from tasks.records import Outcome, Record
 from tasks.stage import stage
 from tasks.store import MANIFEST
@@ -108,3 +109,26 @@ def test_nights_are_told_apart_by_another_stage_and_only_accepted_ones_are_found
     assert corpora(tonight, accepted=True) == ["monday, cleaned"]
     assert corpora(tuesday, accepted=True) == ["monday, cleaned"]
     assert corpora(monday, accepted=False) == []
+
+
+def test_a_night_is_found_by_name_by_run_and_as_the_last_one_whatever_became_of_it() -> None:
+    def asked(name: str | None) -> str:
+        return (
+            Path(history.night(name, ("augment",))[1]["augment"].uri) / "corpus.txt"
+        ).read_text()
+
+    with pytest.raises(UserError, match="there is no night yet"):
+        asked(None)
+    night("monday")
+    night("tuesday", succeeded=False, trained=False)
+    assert asked(None) == asked("last") == "tuesday"
+    assert asked("night-monday") == "monday"
+    assert asked(history.night("night-monday", ("augment",))[0].run_id[:8]) == "monday"
+    with pytest.raises(UserError, match=r"no night 'wednesday'\n.* night-tuesday .*night-monday"):
+        asked("wednesday")
+
+
+def test_a_night_that_left_nothing_whole_says_so() -> None:
+    (Path(night("monday").uri) / MANIFEST).unlink()
+    with pytest.raises(UserError, match="the night left no whole 'augment' in the store"):
+        history.night("night-monday", ("augment",))

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.log import Log
-from tasks.promotion.page.data import conservation
+from tasks.promotion.page.data import conservation, released
 from tasks.promotion.page.difference import changes
 from tasks.promotion.page.explained import shaded, weigh
 from tasks.promotion.page.plots import ticks
@@ -578,3 +578,12 @@ def test_words_are_coloured_relative_to_the_strongest() -> None:
 def test_axis_ticks_are_round_and_cover_the_data() -> None:
     assert ticks(0.0, 0.97) == [0.0, 0.5, 1.0]
     assert ticks(3.0, 3.0)[-1] > 3.0
+
+
+def test_rows_that_people_released_are_counted_by_reason_on_the_page(tmp_path: Path) -> None:
+    night = Night(tmp_path / "night")
+    night.stage("clean", clean={"released": {"digits": {"rows": 2}, "pii": {"rows": 1300}}})
+    counts = released(Shelf(night.stages))
+    assert counts == [{"reason": "pii", "rows": "1,300"}, {"reason": "digits", "rows": "2"}]
+    page, _ = _report(night.stages, tmp_path / "out")
+    assert "released them: 1,300 pii, 2 digits rows" in page

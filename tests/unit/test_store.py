@@ -97,3 +97,18 @@ def test_an_unwritable_store_is_one_error_that_names_it(tmp_path: Path) -> None:
 def test_an_unknown_protocol_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere://x"):
         Store("nowhere://x", tmp_path)
+
+
+@pytest.mark.parametrize("root", ["store", "memory://amended"])
+def test_a_file_beside_the_stages_is_empty_until_amended_and_then_whole(
+    tmp_path: Path, root: str
+) -> None:
+    place = root if "://" in root else str(tmp_path / root)
+    store = Store(place, tmp_path / "cache")
+    assert store.read_file("list.jsonl") == b""
+    for line in (b"one\n", b"two\n"):
+        store.amend_file("list.jsonl", lambda content, line=line: content + line)
+    assert store.read_file("list.jsonl") == b"one\ntwo\n"
+    with pytest.raises(ZeroDivisionError):
+        store.amend_file("list.jsonl", lambda _: bytes(1 // 0))
+    assert store.read_file("list.jsonl") == b"one\ntwo\n"

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Validation
-from tasks.corpus.validate import validate
+from tasks.corpus.validate import suites_content, validate
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome
@@ -198,3 +198,23 @@ def test_judging_says_nothing_on_the_terminal_or_in_the_log(
         run(tmp_path, suites=("schema",))
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def test_a_suite_may_be_a_file_anywhere_and_a_changed_one_is_another_input(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    item = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "words"}}
+    keys = []
+    for limit in (9, 7):
+        item["kwargs"] = {"column": "words", "max_value": limit}
+        path.write_bytes(orjson.dumps({"name": "mine", "expectations": [item]}))
+        config = Validation(suites=("schema", str(path)))
+        keys.append(validate.key({"config": config, "content": suites_content(config)}))
+    assert keys[0] != keys[1]
+    assert "words must be at most 7" in (run(tmp_path, suites=config.suites).refusal or "")
+
+
+def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_bytes(orjson.dumps({"name": "schema", "expectations": []}))
+    with pytest.raises(UserError, match="have the name 'schema'"):
+        run(tmp_path, suites=("schema", str(path)))

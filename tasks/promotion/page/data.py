@@ -167,6 +167,15 @@ def contradictions(shelf: Shelf) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def released(shelf: Shelf) -> list[dict[str, str]]:
+    """Rows that a person took out of quarantine and cleaning therefore kept, per reason."""
+    reasons = shelf.facts("clean", "clean.json").get("released") or {}
+    return [
+        {"reason": numbers.words(str(reason)), "rows": numbers.count(found["rows"])}
+        for reason, found in sorted(reasons.items(), key=lambda item: -item[1]["rows"])
+    ]
+
+
 def repairs(shelf: Shelf) -> list[dict[str, Any]]:
     """Rows per repair rule, each with one row before and after."""
     done = shelf.frame("clean", "repairs.parquet")

@@ -94,6 +94,7 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
             "splits": data.splits(shelf),
             "quarantine": data.quarantine(shelf),
             "contradictions": data.contradictions(shelf),
+            "released": data.released(shelf),
             "repairs": data.repairs(shelf),
             "defects": data.defects(shelf),
             "signals": data.signals(shelf),
