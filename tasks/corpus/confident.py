@@ -1,0 +1,136 @@
+"""Confident learning: which given labels contradict what a model says that never saw them.
+
+After Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
+Labels" (JAIR 70, arXiv:1911.00068), written from the paper. With m classes, given labels y and
+out-of-sample probabilities p(j | x) of n rows:
+
+1. A class's threshold is what it is believed on average where it is given, so a class that the
+   model is shy about needs less:  t_j = mean of p(j | x) over the rows with y = j.
+2. The confident joint counts rows by given label and by the class they confidently belong to:
+   C_ij = rows with y = i whose largest p(l | x) among the classes with p(l | x) >= t_l is l = j.
+   Rows above no threshold are not counted.
+3. Calibrated, each row of C sums to the rows that were given the label:
+   Q_ij = C_ij / (sum over l of C_il) * |y = i|, the expected rows of each kind of error.
+4. Pruned by noise rate: of the rows given i, the Q_ij with the widest margin
+   p(j | x) - p(i | x), for each j. Pruned by class: the (sum over j != i of Q_ij) rows given i
+   with the lowest p(i | x). A row is a suspect if both say so.
+
+Rows are ranked by the normalised margin (Wei et al. 2018, as the paper takes it up),
+
+    score = (1 + max over j != y of p(j | x) - p(y | x)) / 2,
+
+0 where the given label is certain and 1 where another is. Self-confidence is p(y | x) itself.
+
+Two departures, which keep a few numbers a row and not m: a row stands for the error i -> j of its
+most probable other class j only, and a row whose given label is the most probable is no suspect.
+
+What it assumes: the noise depends on the class and not on the text (the paper's assumption), and
+the probabilities are out of sample. Where a whole group of texts is mislabelled alike, a model
+learns the error and nothing is found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int64]
+Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_ROUNDING = 1e-9  # a mean of equal numbers may come out above them
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What confident learning says of n rows with m classes.
+
+    Attributes:
+        rival: The most probable class that was not given: (n,).
+        self_confidence: Probability of the given label: (n,).
+        rival_probability: Probability of the rival: (n,).
+        suspect: Whether both prunings take the row: (n,).
+        expected: The calibrated joint: rows by given label and true class, (m, m).
+    """
+
+    rival: Codes
+    self_confidence: Numbers
+    rival_probability: Numbers
+    suspect: Flags
+    expected: Numbers
+
+    @property
+    def score(self) -> Numbers:
+        """The normalised margin, 0 (sure of the label) to 1 (sure of another): (n,)."""
+        return np.asarray((1 + self.rival_probability - self.self_confidence) / 2)
+
+    @property
+    def errors(self) -> float:
+        """The rows that the calibrated joint has off its diagonal."""
+        return float(self.expected.sum() - np.trace(self.expected))
+
+
+def judge(given: Codes, probabilities: Numbers, limits: Numbers) -> Judged:
+    """Judge rows by the thresholds of their classes.
+
+    Args:
+        given: Codes of the given labels, 0 to m - 1: (n,).
+        probabilities: Out-of-sample, m >= 2 classes, rows that sum to 1: (n, m).
+        limits: `thresholds` of these rows or of rows like them: (m,).
+    """
+    classes = probabilities.shape[1]
+    place = np.arange(len(given))
+    confidence = probabilities[place, given]
+    others = probabilities.copy()
+    others[place, given] = -np.inf
+    rival = others.argmax(axis=1)
+    rivals = probabilities[place, rival]
+    joint = confident_joint(given, probabilities, limits)
+    expected = calibrated(joint, np.bincount(given, minlength=classes))
+    wanted = np.rint(expected).astype(np.int64)
+    np.fill_diagonal(wanted, 0)
+    by_rate = _lowest(confidence - rivals, given * classes + rival, wanted.ravel())
+    by_class = _lowest(confidence, given, wanted.sum(axis=1))
+    suspect = by_rate & by_class & (rivals > confidence)
+    return Judged(rival, confidence, rivals, suspect, expected)
+
+
+def thresholds(given: Codes, probabilities: Numbers) -> Numbers:
+    """Mean probability of each class where it is given: (m,); 1 where it never is."""
+    rows = np.bincount(given, minlength=probabilities.shape[1])
+    place = np.arange(len(given))
+    totals = np.bincount(given, probabilities[place, given], minlength=probabilities.shape[1])
+    return np.divide(totals, rows, out=np.ones(len(rows)), where=rows > 0)
+
+
+def confident_joint(given: Codes, probabilities: Numbers, limits: Numbers) -> Codes:
+    """Rows by given label and by the class that they confidently belong to: (m, m)."""
+    classes = probabilities.shape[1]
+    above = np.where(probabilities >= limits - _ROUNDING, probabilities, -np.inf)
+    counted = np.isfinite(above).any(axis=1)
+    kinds = given[counted] * classes + above[counted].argmax(axis=1)
+    return np.bincount(kinds, minlength=classes**2).reshape(classes, classes)
+
+
+def calibrated(joint: Codes, rows: Codes) -> Numbers:
+    """The joint with each row scaled to the rows that were given the label: (m, m).
+
+    A class of which no row is confidently anything is taken to be labelled rightly.
+    """
+    filled = joint.astype(np.float64)
+    empty = np.flatnonzero(filled.sum(axis=1) == 0)
+    filled[empty, empty] = 1.0
+    return np.asarray(filled / filled.sum(axis=1, keepdims=True) * rows[:, None])
+
+
+def _lowest(values: Numbers, groups: Codes, wanted: Codes) -> Flags:
+    """The rows that are among the so many lowest of their group, the earlier of equals: (n,)."""
+    order = np.lexsort((values, groups))
+    sizes = np.bincount(groups, minlength=len(wanted))
+    begins = np.cumsum(sizes) - sizes
+    chosen = np.zeros(len(values), bool)
+    ordered = groups[order]
+    chosen[order] = np.arange(len(order)) - begins[ordered] < wanted[ordered]
+    return chosen
