@@ -15,18 +15,20 @@ out-of-sample probabilities p(j | x) of n rows:
    p(j | x) - p(i | x), for each j. Pruned by class: the (sum over j != i of Q_ij) rows given i
    with the lowest p(i | x). A row is a suspect if both say so.
 
-Rows are ranked by the normalised margin (Wei et al. 2018, as the paper takes it up),
+Rows are ranked by their self-confidence: score = 1 - p(y | x), 1 where the label is not believed.
 
-    score = (1 + max over j != y of p(j | x) - p(y | x)) / 2,
-
-0 where the given label is certain and 1 where another is. Self-confidence is p(y | x) itself.
-
-Two departures, which keep a few numbers a row and not m: a row stands for the error i -> j of its
-most probable other class j only, and a row whose given label is the most probable is no suspect.
+Three departures. Pruning and ranking go by relative probabilities, p(j | x) / t_j brought to sum
+1: the paper's own remedy for classes of unlike confidence, which it applies to the joint only. On
+film reviews with one class's labels flipped, 10 % of the rows, it raises the area under the
+precision-recall curve from 0.18 to 0.35, and leaves it where both are flipped alike (0.47);
+`benchmarks/planted_labels.py` measures it. A row stands for the error i -> j of its likeliest
+other class j only, which keeps few numbers a row. And a row whose given label is the likeliest is
+no suspect.
 
 What it assumes: the noise depends on the class and not on the text (the paper's assumption), and
-the probabilities are out of sample. Where a whole group of texts is mislabelled alike, a model
-learns the error and nothing is found.
+the probabilities are out of sample. What it does not find: a group of texts that is mislabelled
+alike, for a model learns the error. A suspect is a row to look at: where the model itself is right
+on three rows in four, most suspects are rows that it fails to understand.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _ROUNDING = 1e-9  # a mean of equal numbers may come out above them
+_SMALLEST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -48,28 +51,18 @@ class Judged:
     """What confident learning says of n rows with m classes.
 
     Attributes:
-        rival: The most probable class that was not given: (n,).
-        self_confidence: Probability of the given label: (n,).
-        rival_probability: Probability of the rival: (n,).
+        rival: The likeliest class that was not given: (n,).
+        score: 1 less the relative probability of the given label: (n,).
+        doubted: Whether the rival is likelier than the given label: (n,).
         suspect: Whether both prunings take the row: (n,).
         expected: The calibrated joint: rows by given label and true class, (m, m).
     """
 
     rival: Codes
-    self_confidence: Numbers
-    rival_probability: Numbers
+    score: Numbers
+    doubted: Flags
     suspect: Flags
     expected: Numbers
-
-    @property
-    def score(self) -> Numbers:
-        """The normalised margin, 0 (sure of the label) to 1 (sure of another): (n,)."""
-        return np.asarray((1 + self.rival_probability - self.self_confidence) / 2)
-
-    @property
-    def errors(self) -> float:
-        """The rows that the calibrated joint has off its diagonal."""
-        return float(self.expected.sum() - np.trace(self.expected))
 
 
 def judge(given: Codes, probabilities: Numbers, limits: Numbers) -> Judged:
@@ -80,21 +73,26 @@ def judge(given: Codes, probabilities: Numbers, limits: Numbers) -> Judged:
         probabilities: Out-of-sample, m >= 2 classes, rows that sum to 1: (n, m).
         limits: `thresholds` of these rows or of rows like them: (m,).
     """
-    classes = probabilities.shape[1]
-    place = np.arange(len(given))
-    confidence = probabilities[place, given]
-    others = probabilities.copy()
-    others[place, given] = -np.inf
+    classes, place = probabilities.shape[1], np.arange(len(given))
+    others = relative(probabilities, limits)
+    confidence = others[place, given]
+    others[place, given] = -1.0
     rival = others.argmax(axis=1)
-    rivals = probabilities[place, rival]
+    margin = others[place, rival] - confidence
     joint = confident_joint(given, probabilities, limits)
     expected = calibrated(joint, np.bincount(given, minlength=classes))
     wanted = np.rint(expected).astype(np.int64)
     np.fill_diagonal(wanted, 0)
-    by_rate = _lowest(confidence - rivals, given * classes + rival, wanted.ravel())
+    by_rate = _lowest(-margin, given * classes + rival, wanted.ravel())
     by_class = _lowest(confidence, given, wanted.sum(axis=1))
-    suspect = by_rate & by_class & (rivals > confidence)
-    return Judged(rival, confidence, rivals, suspect, expected)
+    doubted = margin > 0
+    return Judged(rival, 1 - confidence, doubted, by_rate & by_class & doubted, expected)
+
+
+def relative(probabilities: Numbers, limits: Numbers) -> Numbers:
+    """Probabilities over their classes' thresholds, each row brought to sum 1: (n, m)."""
+    shares = probabilities / np.maximum(limits, _SMALLEST)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def thresholds(given: Codes, probabilities: Numbers) -> Numbers:
