@@ -8,6 +8,7 @@ from tasks.augmentation.augment import augment
 from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
+from tasks.corpus.check_labels import check_labels
 from tasks.corpus.clean import clean
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
@@ -16,7 +17,7 @@ from tasks.corpus.validate import validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
-from tasks.tracking import runs
+from tasks.tracking import history, registry, runs
 
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
@@ -47,8 +48,24 @@ def prepare(
         )
         # After augmentation, since a counterfactual row belongs to the other group.
         corrected = correct(augmented, audited, config=c.fairness)
+        labels = _labels(c, cleaned, signals, augmented)
     return {
         "ingest": raw, "profile": signals, "validate": checked, "clean": cleaned,
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,
-        "correct": corrected, "augment": augmented,
+        "correct": corrected, "augment": augmented, **labels,
     }  # fmt: skip
+
+
+def _labels(
+    c: Configuration, cleaned: Record, signals: Record, augmented: Record
+) -> dict[str, Record]:
+    """Suspect labels, with the champion as a second opinion on rows that it was not taught on."""
+    if not c.labels.enabled:
+        return {}
+    champion = taught = None
+    # The corpus that training gets is what tells a repeated night from a new one.
+    asked = registry.to_ask(augmented) if c.labels.champion_rows else None
+    if asked is not None and (taught := history.left("augment", asked.corpus)) is not None:
+        champion = registry.champion(digest=asked.digest, title="second_opinion")
+    checked = check_labels(cleaned, signals, champion, taught, config=c.labels, seed=c.seed)
+    return {"check_labels": checked}

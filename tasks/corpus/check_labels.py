@@ -81,9 +81,7 @@ def check_labels(
     Returns:
         Skipped where nothing can be judged; conflicts and balance are told all the same.
     """
-    corpus_rows = pl.read_parquet(
-        corpus / CORPUS, columns=["row_id", "digest", "text", "label", "split"]
-    )
+    corpus_rows = pl.read_parquet(corpus / CORPUS, columns=["row_id", "text", "label", "split"])
     rows = corpus_rows.filter(pl.col("label").is_not_null())
     contradicted = conflicts(pl.read_parquet(profiled / SIGNALS))
     training = rows.filter(pl.col("split") == "train")
@@ -115,8 +113,6 @@ def check_labels(
 
 def _why_not(corpus_rows: pl.DataFrame, training: pl.DataFrame, config: Labels) -> str:
     """Why labels cannot be judged, empty if they can."""
-    if not config.enabled:
-        return "labels.enabled is off"
     if corpus_rows["label"].null_count() == corpus_rows.height:
         return "no row has a label"
     sizes = training.group_by("label").len()
@@ -176,15 +172,14 @@ def _judged(
                 values[part] = getattr(verdict, column)
             parts[name] = _part(verdict, seed, config)
     log.progress(1.0, 1.0)
-    doubted, place = columns["doubted"] > 0, np.arange(len(training))
-    rival = columns["rival"].astype(np.int64)
-    names = np.array(sample.classes, dtype=object)
+    rival, place = columns["rival"].astype(np.int64), np.arange(len(training))
+    doubted = pl.Series(columns["doubted"] > 0)
     table = chosen.select("row_id", "split", "label").with_columns(
-        suggested=pl.Series(np.where(doubted, names[rival], None), dtype=pl.String),
+        suggested=pl.Series(sample.classes)[rival].set(~doubted, None),
         probability=pl.Series(probabilities[place, sample.given].round(_DIGITS)),
-        suggested_probability=pl.Series(
-            np.where(doubted, probabilities[place, rival], np.nan).round(_DIGITS)
-        ).fill_nan(None),
+        suggested_probability=pl.Series(probabilities[place, rival].round(_DIGITS)).set(
+            ~doubted, None
+        ),
         score=pl.Series(columns["score"].round(_DIGITS)),
         is_suspect=pl.Series(columns["suspect"] > 0),
     )

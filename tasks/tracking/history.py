@@ -48,3 +48,21 @@ def earlier(title: str, most: int, tonight: Record) -> list[Record]:
         if len(found) == most:
             break
     return list(found.values())
+
+
+def left(title: str, digest: str) -> Record | None:
+    """The record that a stage once left with these contents, None where the store lacks it now.
+
+    Args:
+        title: The stage's title.
+        digest: Of the contents.
+    """
+    marked = f"{RECORD_MARK}{title}"
+    found = client().search_runs(
+        [experiment_id()], f"tags.`{marked}` LIKE '% {digest}'", max_results=1
+    )
+    if not found:
+        return None
+    stage, key, _ = found[0].data.tags[marked].split()
+    record = open_store().find(stage, key)
+    return record if record is not None and record.digest == digest else None

@@ -16,9 +16,9 @@ from commands import ROOT, SMOKE, Ran, command, run
 from tasks.store import Manifest, intact, read_manifest
 
 STAGES = (
-    "ingest profile validate clean profile_clean validate_clean audit augment correct tokenize pack "
-    "pretrain baselines finetune quality calibration hallucination group_metrics robustness floors explain "
-    "decide report"
+    "ingest profile validate clean profile_clean validate_clean audit augment correct check_labels "
+    "tokenize pack pretrain baselines finetune quality calibration hallucination group_metrics "
+    "robustness floors explain decide report"
 ).split()
 
 
@@ -156,7 +156,7 @@ def test_a_night_killed_while_pretraining_resumes_and_ends_with_the_same_bytes(
 
     ran = run(home, "nightly", "--config", SMOKE)
     assert ran.status == 0, ran.err
-    assert re.findall(r"✓ (\w+) .* reused$", ran.err, re.MULTILINE) == STAGES[:11]
+    assert re.findall(r"✓ (\w+) .* reused$", ran.err, re.MULTILINE) == STAGES[:12]
     undisturbed = digests(night[0])
     assert digests(home) == undisturbed
     states = {r.info.status for r in mlflow_runs(home, monkeypatch)}

@@ -11,6 +11,7 @@ from tasks.promotion.page import (
     data,
     explained,
     judged,
+    labels,
     people,
     training,
     verdict,
@@ -23,6 +24,7 @@ CONTENTS = (
     ("headline", "Headline"),
     ("data", "Data"),
     ("expectations", "Expectations"),
+    ("labels", "Labels"),
     ("people", "Groups in the data"),
     ("augment", "Made-up rows"),
     ("training", "Training"),
@@ -48,6 +50,7 @@ GLOSSARY = (
     ("Counterfactual", "a training row with the group's words exchanged, and the same label"),
     ("Group gap", "accuracy of the best group minus accuracy of the worst"),
     ("Hallucinated", "a probe answered with confidence, and wrong"),
+    ("Imbalance", "rows of the largest class for each row of the smallest"),
     ("Label rate", "share of a group's rows that carry a label"),
     ("LIME", "weights of a simple model fitted to the predictions around one text"),
     ("Macro F1", "mean over classes of the balance of precision and recall"),
@@ -58,6 +61,10 @@ GLOSSARY = (
     ("Quarantine", "where rows go that break a rule; they are kept, with the reason"),
     ("Risk and coverage", "of the surest share of the answers, the part that is wrong"),
     ("SHAP", "what each word adds to a class's probability, averaged over contexts"),
+    (
+        "Suspect label",
+        "one that models which did not see the row hardly believe (confident learning)",
+    ),
     ("\u03c4 (tau)", "the least confidence at which an answer counts as given"),
 )
 LIMITS = (
@@ -92,6 +99,7 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
             "why_clean": shelf.why_not("clean"),
         },
         "expectations": expectations(shelf),
+        "labels": labels.labels(shelf),
         "people": people.groups(shelf),
         "augment": people.made_up(shelf),
         "training": training.training(shelf),
