@@ -161,13 +161,15 @@ def _judged(
     probabilities, opinion = ask_champion(
         chosen, sample.classes, probabilities, champion, taught, config, seed
     )
-    limits = confident.thresholds(sample.given[sample.learnt], probabilities[sample.learnt])
+    taught_by = sample.given[sample.learnt]
+    limits = confident.thresholds(taught_by, probabilities[sample.learnt])
+    shares = np.bincount(taught_by) / len(taught_by)
     training = (chosen["split"] == "train").to_numpy()
     columns = {name: np.zeros(len(training)) for name in ("rival", "score", "doubted", "suspect")}
     parts: dict[str, Any] = {}
     for name, part in (("train", training), ("held_out", ~training)):
         if part.any():
-            verdict = confident.judge(sample.given[part], probabilities[part], limits)
+            verdict = confident.judge(sample.given[part], probabilities[part], limits, shares)
             for column, values in columns.items():
                 values[part] = getattr(verdict, column)
             parts[name] = _part(verdict, seed, config)
@@ -229,7 +231,9 @@ def _part(verdict: confident.Judged, seed: int, config: Labels) -> dict[str, Any
 def _with_unjudged(rows: pl.DataFrame, ranked: pl.DataFrame) -> pl.DataFrame:
     """All labelled rows in the corpus's order, those that were not judged among them."""
     names = rows.select("row_id", "split", "label")
-    joined = names.join(ranked.drop("split", "label"), on="row_id", how="left", maintain_order="left")
+    joined = names.join(
+        ranked.drop("split", "label"), on="row_id", how="left", maintain_order="left"
+    )
     return joined.with_columns(pl.col("is_suspect").fill_null(False)).select(
         "row_id", "split", "label", *[pl.col(n).cast(kind) for n, kind in _FOUND.items()]
     )

@@ -17,13 +17,14 @@ out-of-sample probabilities p(j | x) of n rows:
 
 Rows are ranked by their self-confidence: score = 1 - p(y | x), 1 where the label is not believed.
 
-Three departures. Pruning and ranking go by relative probabilities, p(j | x) / t_j brought to sum
-1: the paper's own remedy for classes of unlike confidence, which it applies to the joint only. On
-film reviews with one class's labels flipped, 10 % of the rows, it raises the area under the
-precision-recall curve from 0.18 to 0.35, and leaves it where both are flipped alike (0.47);
-`benchmarks/planted_labels.py` measures it. A row stands for the error i -> j of its likeliest
-other class j only, which keeps few numbers a row. And a row whose given label is the likeliest is
-no suspect.
+Three departures. Pruning and ranking go by levelled probabilities, p(j | x) / s_j^(1/3) brought to
+sum 1, with s_j the share of the rows given j: a model kept simple leans towards the common
+classes, and errors into them would pass. Over twelve plantings on six real sets (one row in ten
+changed, any way or one way only) the third root is no worse than 0.01 of area under the
+precision-recall curve anywhere and gains up to 0.13; dividing by the whole share, or by the
+threshold, gains more where labels err one way and loses up to 0.15 where there are many classes.
+A row stands for the error i -> j of its likeliest other class j only, which keeps few numbers a
+row. And a row whose given label is the likeliest is no suspect.
 
 What it assumes: the noise depends on the class and not on the text (the paper's assumption), and
 the probabilities are out of sample. What it does not find: a group of texts that is mislabelled
@@ -43,7 +44,7 @@ Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _ROUNDING = 1e-9  # a mean of equal numbers may come out above them
-_SMALLEST = 1e-9
+_ROOT = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Judged:
 
     Attributes:
         rival: The likeliest class that was not given: (n,).
-        score: 1 less the relative probability of the given label: (n,).
+        score: 1 less the levelled probability of the given label: (n,).
         doubted: Whether the rival is likelier than the given label: (n,).
         suspect: Whether both prunings take the row: (n,).
         expected: The calibrated joint: rows by given label and true class, (m, m).
@@ -65,16 +66,17 @@ class Judged:
     expected: Numbers
 
 
-def judge(given: Codes, probabilities: Numbers, limits: Numbers) -> Judged:
-    """Judge rows by the thresholds of their classes.
+def judge(given: Codes, probabilities: Numbers, limits: Numbers, shares: Numbers) -> Judged:
+    """Judge rows by the thresholds and the shares of their classes.
 
     Args:
         given: Codes of the given labels, 0 to m - 1: (n,).
         probabilities: Out-of-sample, m >= 2 classes, rows that sum to 1: (n, m).
         limits: `thresholds` of these rows or of rows like them: (m,).
+        shares: Share of those rows that is given each class, none 0: (m,).
     """
     classes, place = probabilities.shape[1], np.arange(len(given))
-    others = relative(probabilities, limits)
+    others = levelled(probabilities, shares)
     confidence = others[place, given]
     others[place, given] = -1.0
     rival = others.argmax(axis=1)
@@ -89,10 +91,10 @@ def judge(given: Codes, probabilities: Numbers, limits: Numbers) -> Judged:
     return Judged(rival, 1 - confidence, doubted, by_rate & by_class & doubted, expected)
 
 
-def relative(probabilities: Numbers, limits: Numbers) -> Numbers:
-    """Probabilities over their classes' thresholds, each row brought to sum 1: (n, m)."""
-    shares = probabilities / np.maximum(limits, _SMALLEST)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+def levelled(probabilities: Numbers, shares: Numbers) -> Numbers:
+    """Probabilities over the third roots of the classes' shares, brought to sum 1: (n, m)."""
+    odds = probabilities / shares**_ROOT
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def thresholds(given: Codes, probabilities: Numbers) -> Numbers:

@@ -41,7 +41,9 @@ def balance(labels: pl.Series, min_class: int) -> dict[str, Any]:
             {"class": name, "rows": rows, **_share(rows, len(labels))}
             for name, rows in listed.iter_rows()
         ],
-        "too_few": [{"class": name, "rows": rows} for name, rows in small.tail(_LISTED).iter_rows()],
+        "too_few": [
+            {"class": name, "rows": rows} for name, rows in small.tail(_LISTED).iter_rows()
+        ],
         "classes_too_few": small.height,
         "imbalance": None,
     }

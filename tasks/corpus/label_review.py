@@ -28,7 +28,10 @@ def review(
         [~pl.col("conflicting"), pl.col("rank"), pl.col("row_id")], nulls_last=True
     )
     listed = listed.head(most).join(
-        contradicted.select("row_id", "how", "labels"), on="row_id", how="left", maintain_order="left"
+        contradicted.select("row_id", "how", "labels"),
+        on="row_id",
+        how="left",
+        maintain_order="left",
     )
     listed = listed.join(
         _beginnings(rows), on="row_id", how="left", maintain_order="left"

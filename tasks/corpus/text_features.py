@@ -100,7 +100,9 @@ def _of_characters(texts: pl.Series) -> Matrix:
     """Runs of characters within texts; a space at either end marks where a text begins and ends."""
     lower = texts.str.normalize("NFC").str.to_lowercase().str.replace_all(r"\s+", " ")
     lower = lower.str.strip_chars()
-    padded = pl.select(pl.when(lower != "").then(" " + lower + " ").otherwise(pl.lit(""))).to_series()
+    padded = pl.select(
+        pl.when(lower != "").then(" " + lower + " ").otherwise(pl.lit(""))
+    ).to_series()
     lengths = padded.str.len_chars().to_numpy().astype(np.int64)
     points = np.frombuffer("".join(padded.to_list()).encode("utf-32-le"), np.uint32)
     text = np.repeat(np.arange(len(texts)), lengths)

@@ -69,3 +69,13 @@ def test_a_night_whose_output_is_damaged_is_passed_over() -> None:
     assert found(9, augment(text="tonight")) == ["monday"]
     (Path(monday.uri) / "corpus.txt").write_text("tampered")
     assert found(9, augment(text="tonight")) == []
+
+
+def test_what_a_stage_left_is_found_again_by_its_contents() -> None:
+    monday = night("monday")
+    night("tuesday")
+    assert history.left("augment", monday.digest) == monday
+    assert history.left("augment", "0" * 64) is None
+    assert history.left("clean", monday.digest) is None
+    (Path(monday.uri) / MANIFEST).unlink()
+    assert history.left("augment", monday.digest) is None

@@ -18,7 +18,12 @@ from tasks.corpus.label_balance import balance
 from tasks.corpus.label_conflicts import conflicts
 from tasks.corpus.label_models import combined, folds
 from tasks.log import Log
-from tasks.records import Outcome
+from tasks.promotion.page.read import Shelf
+from tasks.promotion.page.sections import build
+from tasks.promotion.report import render
+from tasks.records import Outcome, Record
+from tasks.store import Manifest
+from tasks.tracking import registry
 
 WORDS = {
     "good": "brilliant warm generous lucid splendid honest graceful vivid".split(),
@@ -113,7 +118,9 @@ def test_chinese_text_without_spaces_is_judged(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = [("bad", "good")[i] for i in rng.integers(2, size=300)]
     texts = [
-        "这部电影" + "".join(rng.choice(list("的了在是我有他这中大来上国"), 6)) + "".join(rng.choice(words[x], 2))
+        "这部电影"
+        + "".join(rng.choice(list("的了在是我有他这中大来上国"), 6))
+        + "".join(rng.choice(words[x], 2))
         for x in truth
     ]
     labels, wrong = flipped(truth, 0.1, seed=1)
@@ -137,7 +144,9 @@ def test_chinese_text_without_spaces_is_judged(tmp_path: Path) -> None:
 def test_what_cannot_be_judged_is_said_and_every_file_is_there(
     tmp_path: Path, labels: list[str | None], why: str
 ) -> None:
-    outcome, found, report, listed = run(tmp_path, [f"text {i}" for i in range(len(labels))], labels)
+    outcome, found, report, listed = run(
+        tmp_path, [f"text {i}" for i in range(len(labels))], labels
+    )
     assert why in (outcome.skipped or "")
     assert report["skipped"] == outcome.skipped
     assert found.height == sum(label is not None for label in labels)
@@ -208,7 +217,9 @@ def test_contradictions_are_found_before_cleaning_and_listed_first(tmp_path: Pat
     assert listed["conflicting"][:5].all()
     told = dict(zip(listed["row_id"], listed["why"], strict=True))
     assert told[found["row_id"][0]].startswith("identical texts have the labels bad 1, good 1")
-    assert told[found["row_id"][4]].startswith("nearly identical texts have the labels bad 2, good 1")
+    assert told[found["row_id"][4]].startswith(
+        "nearly identical texts have the labels bad 2, good 1"
+    )
     assert report["conflicts"]["kept"]["value"] == pytest.approx(5 / 60)
 
 
@@ -302,5 +313,64 @@ def test_two_opinions_are_combined_as_the_mean_of_their_logarithms() -> None:
 
 
 def test_folds_that_could_lack_a_class_are_refused() -> None:
-    with pytest.raises(ValidationError, match=r"labels\.min_class \(4\) is less than labels\.folds"):
+    with pytest.raises(
+        ValidationError, match=r"labels\.min_class \(4\) is less than labels\.folds"
+    ):
         Labels(min_class=4, folds=5)
+
+
+def test_the_page_shows_the_first_ten_suspects_and_no_markup_of_theirs(tmp_path: Path) -> None:
+    texts, truth = written(300, seed=10)
+    labels, _ = flipped(truth, 0.1, seed=11)
+    texts = [f"<b>{text}</b>" for text in texts]
+    run(tmp_path, texts, labels, signals={"exact_cluster": [0, 0, *range(2, 300)]})
+    page = render(build(Shelf({"check_labels": tmp_path / "out"}), None))
+    section = page[page.index('<section id="labels">') :].split("</section>")[0]
+    found = pl.read_parquet(tmp_path / "out" / "labels.parquet").sort("rank")
+    for row_id in found["row_id"][:10]:
+        assert row_id in section
+    assert found["row_id"][10] not in section.split("One text, several labels")[0]
+    assert "&lt;b&gt;" in section
+    assert "<b>" not in section
+    assert "there is no champion whose training rows are known" in section
+
+
+@pytest.mark.parametrize(("labels", "why"), [(["one"] * 12, "same label"), ([None], "no row has")])
+def test_the_page_says_why_nothing_was_judged(
+    tmp_path: Path, labels: list[str | None], why: str
+) -> None:
+    outcome, *_ = run(tmp_path, ["text"] * len(labels), labels)
+    record = Record(stage="s", key="k", uri="u", digest="d", seconds=1, outcome=outcome)
+    manifest = Manifest(record=record, files={}).model_dump_json()
+    (tmp_path / "out" / "manifest.json").write_text(manifest)
+    page = render(build(Shelf({"check_labels": tmp_path / "out"}), None))
+    section = page[page.index('<section id="labels">') :].split("</section>")[0]
+    assert why in section
+    assert "This stage did not run." in render(build(Shelf({}), None))
+
+
+def version(**tags: str) -> SimpleNamespace:
+    return SimpleNamespace(tags={f"plumbline.{name}": value for name, value in tags.items()})
+
+
+@pytest.mark.parametrize(
+    ("champion", "asked"),
+    [
+        (None, None),
+        (version(digest="d1", corpus="yesterday", opponent=""), ("d1", "yesterday")),
+        (version(digest="d1", corpus="", opponent=""), None),
+        # Tonight is a repetition: the one who was asked then is asked again, or nobody.
+        (version(digest="d1", corpus="tonight", opponent="d0"), ("d0", "earlier")),
+        (version(digest="d1", corpus="tonight", opponent=""), None),
+    ],
+)
+def test_a_repeated_night_asks_whom_it_asked(
+    monkeypatch: pytest.MonkeyPatch, champion: Any, asked: tuple[str, str] | None
+) -> None:
+    earlier = version(digest="d0", corpus="earlier")
+    monkeypatch.setattr(registry, "_champion", lambda: champion)
+    monkeypatch.setattr(registry, "_version_of", lambda digest: earlier if digest == "d0" else None)
+    tonight = Record(stage="augment", key="k", uri="u", digest="tonight", seconds=1,
+                     outcome=Outcome(summary=""))  # fmt: skip
+    found = registry.to_ask(tonight)
+    assert (found and (found.digest, found.corpus)) == asked

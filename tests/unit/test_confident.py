@@ -26,6 +26,11 @@ PROBABILITIES = np.array(
 )
 
 
+def judged(given: np.ndarray, probabilities: np.ndarray) -> confident.Judged:
+    limits = confident.thresholds(given, probabilities)
+    return confident.judge(given, probabilities, limits, np.bincount(given) / len(given))
+
+
 def test_thresholds_and_confident_joint_are_those_worked_out_by_hand() -> None:
     limits = confident.thresholds(GIVEN, PROBABILITIES)
     assert limits == pytest.approx([0.55, 0.6, 0.5])
@@ -38,7 +43,7 @@ def test_thresholds_and_confident_joint_are_those_worked_out_by_hand() -> None:
 
 
 def test_the_rows_that_contradict_their_label_are_suspects_and_are_ranked_first() -> None:
-    found = confident.judge(GIVEN, PROBABILITIES, confident.thresholds(GIVEN, PROBABILITIES))
+    found = judged(GIVEN, PROBABILITIES)
     assert np.flatnonzero(found.suspect).tolist() == [3, 6, 9]
     assert set(np.argsort(-found.score)[:3]) == {3, 6, 9}
     assert found.rival[[3, 6, 9]].tolist() == [1, 0, 1]
@@ -46,9 +51,7 @@ def test_the_rows_that_contradict_their_label_are_suspects_and_are_ranked_first(
 
 
 def test_a_row_above_two_thresholds_belongs_to_the_likelier_class() -> None:
-    joint = confident.confident_joint(
-        np.array([0]), np.array([[0.45, 0.55]]), np.array([0.4, 0.5])
-    )
+    joint = confident.confident_joint(np.array([0]), np.array([[0.45, 0.55]]), np.array([0.4, 0.5]))
     assert joint.tolist() == [[0, 1], [0, 0]]
 
 
@@ -57,25 +60,21 @@ def test_no_more_rows_are_pruned_than_the_joint_expects() -> None:
     # counted one, so of the six given a one and a half, or two.
     given = np.array([0, 0, 0, 0, 0, 0, 1, 1])
     second = np.array([0.1, 0.1, 0.1, 0.75, 0.8, 0.99, 0.95, 0.95])
-    found = confident.judge(
-        given, np.stack([1 - second, second], axis=1),
-        confident.thresholds(given, np.stack([1 - second, second], axis=1)),
-    )  # fmt: skip
+    found = judged(given, np.stack([1 - second, second], axis=1))
     assert found.expected[0].tolist() == [4.5, 1.5]
     assert np.flatnonzero(found.doubted).tolist() == [3, 4, 5]
     assert np.flatnonzero(found.suspect).tolist() == [4, 5]
 
 
-def test_a_class_that_the_model_is_shy_about_is_judged_by_its_own_threshold() -> None:
-    # The rare class is never likelier than 0.4; half that is a doubt there, and none elsewhere.
-    given = np.array([0] * 6 + [1] * 3)
-    rare = np.array([0.1] * 5 + [0.4, 0.4, 0.35, 0.02])
-    found = confident.judge(
-        given, np.stack([1 - rare, rare], axis=1),
-        confident.thresholds(given, np.stack([1 - rare, rare], axis=1)),
-    )  # fmt: skip
-    assert np.argsort(-found.score)[:2].tolist() == [8, 5]
-    assert not found.doubted[[6, 7]].any()
+def test_a_row_of_a_rare_class_is_doubted_later_than_one_of_a_common_class() -> None:
+    # Eight times as many rows are given a, so b's probability counts twice against a's.
+    given = np.array([0] * 16 + [1] * 2)
+    rare = np.array([0.1] * 15 + [0.4, 0.35, 0.02])
+    found = judged(given, np.stack([1 - rare, rare], axis=1))
+    assert found.doubted[15]  # 0.6 against 2 * 0.4
+    assert not found.doubted[16]  # 0.65 against 2 * 0.35
+    assert found.score[15] == pytest.approx(0.8 / 1.4)
+    assert np.argsort(-found.score)[:2].tolist() == [17, 15]
 
 
 def test_a_class_without_a_confident_row_is_taken_to_be_right() -> None:
@@ -94,7 +93,9 @@ def test_features_need_no_spaces_and_have_length_one_per_block() -> None:
 
 
 def test_features_are_the_same_in_one_batch_and_in_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = pl.Series([f"the {w} tower of the {w} town" for w in "old new red old tall new".split()])
+    texts = pl.Series(
+        [f"the {w} tower of the {w} town" for w in "old new red old tall new".split()]
+    )
     whole = TextFeatures(texts, beginning=100, most=50).of(texts)
     monkeypatch.setattr("tasks.corpus.text_features._AT_ONCE", 40)
     parted = TextFeatures(texts, beginning=100, most=50).of(texts)
