@@ -9,6 +9,7 @@ from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
 from tasks.corpus import releases
+from tasks.corpus.check_labels import check_labels
 from tasks.corpus.clean import clean
 from tasks.corpus.drift import drift
 from tasks.corpus.earlier import earlier_night, folder_digest
@@ -23,7 +24,7 @@ from tasks.corpus.validate import suites_content, validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
-from tasks.tracking import history, references, runs
+from tasks.tracking import history, references, registry, runs
 
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
@@ -68,10 +69,11 @@ def prepare(
         )
         # After augmentation, since a counterfactual row belongs to the other group.
         corrected = correct(augmented, audited, config=c.fairness)
+        labels = _labels(c, cleaned, signals, augmented)
     return {
         "ingest": raw, "profile": signals, "validate": checked, "clean": cleaned,
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,
-        "correct": corrected, "augment": augmented, **drifted,
+        "correct": corrected, "augment": augmented, **drifted, **labels,
     }  # fmt: skip
 
 
@@ -106,3 +108,18 @@ def _drift(
         corpus, signals, against, config=c.validation, cleaned=cleaned, title=f"drift{suffix}"
     )
     return {title: taken, f"drift{suffix}": compared}
+
+
+def _labels(
+    c: Configuration, cleaned: Record, signals: Record, augmented: Record
+) -> dict[str, Record]:
+    """Suspect labels, with the champion as a second opinion on rows that it was not taught on."""
+    if not c.labels.enabled:
+        return {}
+    champion = taught = None
+    # The corpus that training gets is what tells a repeated night from a new one.
+    asked = registry.to_ask(augmented) if c.labels.champion_rows else None
+    if asked is not None and (taught := history.left("augment", asked.corpus)) is not None:
+        champion = registry.champion(digest=asked.digest, title="second_opinion")
+    checked = check_labels(cleaned, signals, champion, taught, config=c.labels, seed=c.seed)
+    return {"check_labels": checked}

@@ -241,6 +241,42 @@ class Contradictions(Section):
     )
 
 
+class Labels(Section):
+    """How label errors are looked for."""
+
+    enabled: bool = Field(True, description="Look for label errors, where there are labels")
+    folds: int = Field(5, ge=2, le=20, description="Parts of the cross-validation")
+    min_class: int = Field(10, ge=2, description="Smallest class that is judged (rows)")
+    rows: int = Field(
+        20_000, ge=100, le=1_000_000,
+        description="Most training rows learnt from; the others are judged by the model of these",
+    )  # fmt: skip
+    characters: int = Field(
+        1000, ge=10, le=100_000, description="Beginning of each text that is read (characters)"
+    )
+    features: int = Field(
+        200_000, ge=100, le=1_000_000,
+        description="Most words and pairs of words, and again most runs of characters, that count",
+    )  # fmt: skip
+    champion_rows: int = Field(
+        2000, ge=0, le=1_000_000,
+        description="Most rows, new to the champion, that it is asked about too; 0: it is not asked",
+    )  # fmt: skip
+    review: int = Field(
+        200, ge=1, le=100_000, description="Longest list of rows for a person to review (rows)"
+    )
+    bootstrap: int = Field(500, ge=50, le=10_000, description="Bootstrap resamples of an interval")
+
+    @model_validator(mode="after")
+    def _no_conflicts(self) -> Labels:
+        if self.min_class < self.folds:
+            raise ValueError(
+                f"labels.min_class ({self.min_class}) is less than labels.folds ({self.folds}), so "
+                "a fold could lack a class"
+            )
+        return self
+
+
 class Fairness(Section):
     """How groups are found and what is done about them."""
 
@@ -555,6 +591,7 @@ class Configuration(Section):
     validation: Validation = Field(Validation(), description="Which suites judge the data")
     clean: Cleaning = Field(Cleaning(), description="Repairs")
     contradictions: Contradictions = Field(Contradictions(), description="Statements that disagree")
+    labels: Labels = Field(Labels(), description="Label errors")
     fairness: Fairness = Field(Fairness(), description="Groups and their correction")
     augment: Augmentation = Field(Augmentation(), description="Rows made up")
     tokenize: Tokenization = Field(Tokenization(), description="Vocabulary and sequences")

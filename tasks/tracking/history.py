@@ -142,3 +142,21 @@ def _left(night: Run, titles: tuple[str, ...]) -> dict[str, Record]:
         if record is not None and record.digest == digest:
             found[title] = record
     return found
+
+
+def left(title: str, digest: str) -> Record | None:
+    """The record that a stage once left with these contents, None where the store lacks it now.
+
+    Args:
+        title: The stage's title.
+        digest: Of the contents.
+    """
+    marked = f"{RECORD_MARK}{title}"
+    found = client().search_runs(
+        [experiment_id()], f"tags.`{marked}` LIKE '% {digest}'", max_results=1
+    )
+    if not found:
+        return None
+    stage, key, _ = found[0].data.tags[marked].split()
+    record = open_store().find(stage, key)
+    return record if record is not None and record.digest == digest else None

@@ -79,6 +79,33 @@ def to_start_from(corpus: Record) -> str | None:
     return digest or None
 
 
+class Asked(Frozen):
+    """A model whose opinion of tonight's labels counts, and what it was taught on.
+
+    Attributes:
+        digest: Of its bundle.
+        corpus: Digest of the corpus that it was fine-tuned on.
+    """
+
+    digest: str
+    corpus: str
+
+
+def to_ask(corpus: Record) -> Asked | None:
+    """The champion, as far as its training corpus is known.
+
+    A champion that was trained on this very corpus was a repetition of tonight, and tonight asks
+    whom it asked: the champion that was there before.
+    """
+    found = _champion()
+    if found is not None and found.tags.get(_CORPUS) == corpus.digest:
+        opponent = found.tags.get(_OPPONENT)
+        found = _version_of(opponent) if opponent else None
+    if found is None or not (found.tags.get(_DIGEST) and found.tags.get(_CORPUS)):
+        return None
+    return Asked(digest=found.tags[_DIGEST], corpus=found.tags[_CORPUS])
+
+
 @stage
 def champion(*, digest: str, out: Path) -> Outcome:
     """The champion's bundle, as a folder like any other stage's.

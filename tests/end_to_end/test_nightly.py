@@ -17,9 +17,9 @@ from tasks.store import Manifest, intact, read_manifest
 
 STAGES = (
     "ingest profile snapshot drift validate clean profile_clean snapshot_clean drift_clean "
-    "validate_clean audit augment correct tokenize pack "
-    "pretrain baselines finetune quality calibration hallucination group_metrics robustness floors explain "
-    "decide report"
+    "validate_clean audit augment correct check_labels tokenize pack "
+    "pretrain baselines finetune quality calibration hallucination group_metrics robustness floors "
+    "explain decide report"
 ).split()
 
 
@@ -157,7 +157,7 @@ def test_a_night_killed_while_pretraining_resumes_and_ends_with_the_same_bytes(
 
     ran = run(home, "nightly", "--config", SMOKE)
     assert ran.status == 0, ran.err
-    assert re.findall(r"✓ (\w+) .* reused$", ran.err, re.MULTILINE) == STAGES[:11]
+    assert re.findall(r"✓ (\w+) .* reused$", ran.err, re.MULTILINE) == STAGES[:12]
     undisturbed = digests(night[0])
     assert digests(home) == undisturbed
     states = {r.info.status for r in mlflow_runs(home, monkeypatch)}

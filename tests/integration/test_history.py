@@ -132,3 +132,13 @@ def test_a_night_that_left_nothing_whole_says_so() -> None:
     (Path(night("monday").uri) / MANIFEST).unlink()
     with pytest.raises(UserError, match="the night left no whole 'augment' in the store"):
         history.night("night-monday", ("augment",))
+
+
+def test_what_a_stage_left_is_found_again_by_its_contents() -> None:
+    monday = night("monday")
+    night("tuesday")
+    assert history.left("augment", monday.digest) == monday
+    assert history.left("augment", "0" * 64) is None
+    assert history.left("clean", monday.digest) is None
+    (Path(monday.uri) / MANIFEST).unlink()
+    assert history.left("augment", monday.digest) is None

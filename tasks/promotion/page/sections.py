@@ -13,6 +13,7 @@ from tasks.promotion.page import (
     explained,
     heads,
     judged,
+    labels,
     people,
     training,
     verdict,
@@ -26,6 +27,7 @@ CONTENTS = (
     ("data", "Data"),
     ("expectations", "Expectations"),
     ("drift", "Drift"),
+    ("labels", "Labels"),
     ("people", "Groups in the data"),
     ("augment", "Made-up rows"),
     ("training", "Training"),
@@ -53,6 +55,7 @@ GLOSSARY = (
     ("Drift", "how far tonight's rows are distributed otherwise than an earlier night's"),
     ("Group gap", "accuracy of the best group minus accuracy of the worst"),
     ("Hallucinated", "a probe answered with confidence, and wrong"),
+    ("Imbalance", "rows of the largest class for each row of the smallest"),
     ("Label rate", "share of a group's rows that carry a label"),
     ("LIME", "weights of a simple model fitted to the predictions around one text"),
     ("Macro F1", "mean over classes of the balance of precision and recall"),
@@ -63,6 +66,10 @@ GLOSSARY = (
     ("Quarantine", "where rows go that break a rule; they are kept, with the reason"),
     ("Risk and coverage", "of the surest share of the answers, the part that is wrong"),
     ("SHAP", "what each word adds to a class's probability, averaged over contexts"),
+    (
+        "Suspect label",
+        "one that models which did not see the row hardly believe (confident learning)",
+    ),
     ("\u03c4 (tau)", "the least confidence at which an answer counts as given"),
 )
 LIMITS = (
@@ -102,6 +109,7 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
         },
         "expectations": expectations(shelf),
         "drift": drift.drift(shelf),
+        "labels": labels.labels(shelf),
         "people": people.groups(shelf),
         "augment": people.made_up(shelf),
         "training": training.training(shelf),

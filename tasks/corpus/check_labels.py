@@ -1,0 +1,280 @@
+"""Which labels are probably wrong, which contradict each other, and how evenly they are spread.
+
+Nothing is changed and no row is taken out: a suspect is a row for a person to look at, in a list
+ranked so that the likeliest errors come first. The rows judged are those of the cleaned corpus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from tasks.configuration import Labels
+from tasks.corpus import confident
+from tasks.corpus.confident import Codes, Flags
+from tasks.corpus.label_balance import balance
+from tasks.corpus.label_conflicts import conflicts
+from tasks.corpus.label_models import Opinion, ask_champion, out_of_sample
+from tasks.corpus.label_review import REVIEW, conflict_facts, review, shown
+from tasks.corpus.profile import CORPUS, SIGNALS
+from tasks.evaluation.bootstrap import share
+from tasks.log import Log
+from tasks.records import Outcome
+from tasks.stage import stage
+
+LABELS, REPORT = "labels.parquet", "labels.json"
+MOST_CLASSES = 500  # as the labels suite has it: more are no class label
+_MOST_NUMBERS = 50_000_000  # rows x classes of the probabilities, 400 MB
+_DIGITS = 9  # of what is written, so that the order of a sum cannot show
+_FOUND: dict[str, Any] = {
+    "suggested": pl.String, "probability": pl.Float64, "suggested_probability": pl.Float64,
+    "score": pl.Float64, "rank": pl.Int64, "is_suspect": pl.Boolean,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Which rows are judged, and which of these are learnt from.
+
+    Attributes:
+        classes: Names of the classes that can be judged, in the order of their codes.
+        judged: Places of the rows that are judged.
+        given: Codes of their labels.
+        learnt: Which of them are learnt from.
+    """
+
+    classes: list[str]
+    judged: Codes
+    given: Codes
+    learnt: Flags
+
+
+@stage
+def check_labels(
+    corpus: Path,
+    profiled: Path,
+    champion: Path | None,
+    taught: Path | None,
+    *,
+    config: Labels,
+    seed: int,
+    out: Path,
+    log: Log,
+) -> Outcome:
+    """Rank labelled rows by how little their label is believed.
+
+    Args:
+        corpus: The cleaned folder.
+        profiled: Signals of the rows before cleaning, which know the duplicates' labels.
+        champion: A model bundle for a second opinion, if there is one.
+        taught: Folder of the corpus that the champion was fine-tuned on, if that is known.
+        config: The `labels` section.
+        seed: Seed of the folds, of samples and of resamples.
+        out: Receives `labels.parquet` (a row per labelled row), `label_review.csv`, `labels.json`.
+        log: Progress.
+
+    Returns:
+        Skipped where nothing can be judged; conflicts and balance are told all the same.
+    """
+    corpus_rows = pl.read_parquet(corpus / CORPUS, columns=["row_id", "text", "label", "split"])
+    rows = corpus_rows.filter(pl.col("label").is_not_null())
+    contradicted = conflicts(pl.read_parquet(profiled / SIGNALS))
+    training = rows.filter(pl.col("split") == "train")
+    report: dict[str, Any] = {
+        "rows": rows.height,
+        "unlabelled": corpus_rows.height - rows.height,
+        "balance": balance(training["label"], config.min_class),
+    }
+    why = _why_not(corpus_rows, training, config)
+    if why:
+        found, judged = _unjudged(rows), {"judged": 0, "skipped": why}
+    else:
+        found, judged = _judged(rows, champion, taught, config, seed, log)
+    found = found.with_columns(
+        pl.col("row_id").is_in(contradicted["row_id"].implode()).alias("conflicting")
+    )
+    list_of = review(found, rows, contradicted, config.review)
+    report |= judged | {
+        "conflicts": conflict_facts(contradicted, rows, seed=seed, resamples=config.bootstrap),
+        "shown": shown(found, rows),
+        "reviewed": list_of.height,
+    }
+    found.write_parquet(out / LABELS)
+    list_of.write_csv(out / REVIEW)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+    (out / REPORT).write_bytes(orjson.dumps(report, option=options))
+    return _outcome(report)
+
+
+def _why_not(corpus_rows: pl.DataFrame, training: pl.DataFrame, config: Labels) -> str:
+    """Why labels cannot be judged, empty if they can."""
+    if corpus_rows["label"].null_count() == corpus_rows.height:
+        return "no row has a label"
+    sizes = training.group_by("label").len()
+    judged = sizes.filter(pl.col("len") >= config.min_class).height
+    if sizes.height == 1:
+        return "all training rows have the same label, so none can be told to be wrong"
+    if judged < 2:
+        return (
+            f"fewer than two of {sizes.height} classes have the {config.min_class} training rows "
+            "that labels.min_class asks for"
+        )
+    if judged > MOST_CLASSES:
+        return f"{judged} classes are more than the {MOST_CLASSES} that a class label may have"
+    if judged * config.min_class > config.rows:
+        return (
+            f"labels.rows ({config.rows:,}) is too few to learn {judged} classes from "
+            f"{config.min_class} rows each"
+        )
+    return ""
+
+
+def _unjudged(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `labels.parquet` as if nothing were known of them."""
+    empty = {n: False if kind == pl.Boolean else None for n, kind in _FOUND.items()}
+    return rows.select("row_id", "split", "label").with_columns(
+        pl.lit(value, kind).alias(name)
+        for (name, value), kind in zip(empty.items(), _FOUND.values(), strict=True)
+    )
+
+
+def _judged(
+    rows: pl.DataFrame,
+    champion: Path | None,
+    taught: Path | None,
+    config: Labels,
+    seed: int,
+    log: Log,
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The rows of `labels.parquet`, and what is told of them."""
+    sample = _sample(rows, config, seed)
+    chosen = rows[sample.judged]
+    probabilities = out_of_sample(
+        chosen["text"], sample.given, sample.learnt, config, seed=seed,
+        tell=lambda done, what: log.progress(done, 1.0, what),
+    )  # fmt: skip
+    probabilities, opinion = ask_champion(
+        chosen, sample.classes, probabilities, champion, taught, config, seed
+    )
+    taught_by = sample.given[sample.learnt]
+    limits = confident.thresholds(taught_by, probabilities[sample.learnt])
+    shares = np.bincount(taught_by) / len(taught_by)
+    training = (chosen["split"] == "train").to_numpy()
+    columns = {name: np.zeros(len(training)) for name in ("rival", "score", "doubted", "suspect")}
+    parts: dict[str, Any] = {}
+    for name, part in (("train", training), ("held_out", ~training)):
+        if part.any():
+            verdict = confident.judge(sample.given[part], probabilities[part], limits, shares)
+            for column, values in columns.items():
+                values[part] = getattr(verdict, column)
+            parts[name] = _part(verdict, seed, config)
+    log.progress(1.0, 1.0)
+    rival, place = columns["rival"].astype(np.int64), np.arange(len(training))
+    doubted = pl.Series(columns["doubted"] > 0)
+    table = chosen.select("row_id", "split", "label").with_columns(
+        suggested=pl.Series(sample.classes)[rival].set(~doubted, None),
+        probability=pl.Series(probabilities[place, sample.given].round(_DIGITS)),
+        suggested_probability=pl.Series(probabilities[place, rival].round(_DIGITS)).set(
+            ~doubted, None
+        ),
+        score=pl.Series(columns["score"].round(_DIGITS)),
+        is_suspect=pl.Series(columns["suspect"] > 0),
+    )
+    ordered = table.with_row_index("place").sort(["score", "place"], descending=[True, False])
+    ranked = ordered.with_columns(rank=pl.int_range(1, pl.len() + 1)).drop("place")
+    return _with_unjudged(rows, ranked), _told(rows, sample, parts, opinion)
+
+
+def _sample(rows: pl.DataFrame, config: Labels, seed: int) -> _Sample:
+    """The rows of classes large enough; of more training rows than `config.rows`, a random part.
+
+    The part holds at least `config.min_class` rows of each class.
+    """
+    sizes = rows.filter(pl.col("split") == "train").group_by("label").len()
+    classes = sizes.filter(pl.col("len") >= config.min_class)["label"].sort().to_list()
+    codes = {name: code for code, name in enumerate(classes)}
+    drawn = np.random.default_rng(seed).permutation(rows.height)
+    frame = rows.select(
+        pl.col("label").replace_strict(codes, default=-1, return_dtype=pl.Int64).alias("code"),
+        (pl.col("split") == "train").alias("training"),
+        pl.Series("drawn", drawn),
+    ).with_row_index("place")
+    frame = frame.filter(pl.col("code") >= 0)
+    within = pl.col("drawn").rank("ordinal").over("training", "code") <= config.min_class
+    order = frame.sort([~pl.col("training"), ~within, "drawn"])
+    learnt = min(config.rows, int(frame["training"].sum()))
+    order = order.with_columns(pl.int_range(pl.len()).lt(learnt).alias("learnt"))
+    order = order.head(max(learnt, _MOST_NUMBERS // len(classes))).sort("place")
+    return _Sample(
+        classes,
+        order["place"].cast(pl.Int64).to_numpy(),
+        order["code"].to_numpy(),
+        order["learnt"].to_numpy(),
+    )
+
+
+def _part(verdict: confident.Judged, seed: int, config: Labels) -> dict[str, Any]:
+    """What is told of the training rows, or of the others."""
+    return {
+        "rows": len(verdict.suspect),
+        "suspects": int(verdict.suspect.sum()),
+        "share": share(verdict.suspect, resamples=config.bootstrap, seed=seed),
+        "agreement": share(~verdict.doubted, resamples=config.bootstrap, seed=seed),
+    }
+
+
+def _with_unjudged(rows: pl.DataFrame, ranked: pl.DataFrame) -> pl.DataFrame:
+    """All labelled rows in the corpus's order, those that were not judged among them."""
+    names = rows.select("row_id", "split", "label")
+    joined = names.join(
+        ranked.drop("split", "label"), on="row_id", how="left", maintain_order="left"
+    )
+    return joined.with_columns(pl.col("is_suspect").fill_null(False)).select(
+        "row_id", "split", "label", *[pl.col(n).cast(kind) for n, kind in _FOUND.items()]
+    )
+
+
+def _told(
+    rows: pl.DataFrame, sample: _Sample, parts: dict[str, Any], opinion: Opinion
+) -> dict[str, Any]:
+    return {
+        "judged": len(sample.judged),
+        "not_judged": rows.height - len(sample.judged),
+        "learnt": int(sample.learnt.sum()),
+        "classes_judged": len(sample.classes),
+        "parts": parts,
+        "champion": asdict(opinion),
+    }
+
+
+def _outcome(report: dict[str, Any]) -> Outcome:
+    clash, spread = report["conflicts"], report["balance"]["imbalance"]
+    metrics = {
+        "labelled_rows": float(report["rows"]),
+        "rows_judged": float(report["judged"]),
+        "conflicting_texts": float(clash["texts"]),
+        "conflicting_rows": float(clash["rows"]),
+    }
+    if spread:
+        metrics |= {"imbalance": spread["value"], "imbalance_low": spread["low"],
+                    "imbalance_high": spread["high"]}  # fmt: skip
+    for name, part in report.get("parts", {}).items():
+        metrics[f"suspects_{name}"] = float(part["suspects"])
+        for key, value in part["share"].items():
+            metrics[f"suspect_share_{name}" + ("" if key == "value" else f"_{key}")] = value
+    told = f"{clash['texts']:,} texts under several labels" if clash["texts"] else ""
+    artifacts = (REPORT, REVIEW)
+    if "skipped" in report:
+        summary = "; ".join(filter(None, [report["skipped"], told]))
+        return Outcome(
+            summary=summary, metrics=metrics, skipped=report["skipped"], artifacts=artifacts
+        )
+    suspects = sum(part["suspects"] for part in report["parts"].values())
+    summary = f"{suspects:,} of {report['judged']:,} labels are suspect"
+    summary += f", {told}" if told else ""
+    return Outcome(summary=summary, metrics=metrics, artifacts=artifacts)
