@@ -14,7 +14,6 @@ are never quarantined for what training holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -23,12 +22,10 @@ import numpy as np
 import orjson
 import polars as pl
 
-from expectations.by_language import LANGUAGE
-from expectations.rules import RowRule, SuiteError, chosen_rules, failing_rows
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
-from tasks.corpus.contradictions import REASON, TABLE, Contradicted, find_contradictions
-from tasks.corpus.duplicates import Flags
+from tasks.corpus.contradictions import TABLE, Contradicted
+from tasks.corpus.findings import Finding, faulty
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
 from tasks.corpus.registry import load_signals
 from tasks.corpus.relations import Relations
@@ -36,23 +33,13 @@ from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals import row_signals
 from tasks.corpus.spared import RELEASED, Released, Spared, first_reasons
+from tasks.corpus.superfluous import contradicted, superfluous
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
 
-EMPTY, LEAK, EXACT, NEAR = "empty_after_repair", "test_leak", "exact_duplicate", "near_duplicate"
-PROBE, SEEN, NEAR_SEEN = "probe_leak", "seen_before", "near_seen_before"
 _NAMED = 4
-_ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class _Finding:
-    """Why a row is quarantined."""
-
-    reason: str
-    detail: str
 
 
 @stage
@@ -97,16 +84,16 @@ def clean(
     log.progress(0, 3, "repairs")
     repaired, repairs = _repaired(rows, config)
     log.progress(1, 3, "row rules")
-    spared: Spared[_Finding] = Spared(rows, released)
+    spared: Spared[Finding] = Spared(rows, released)
     measured = _remeasured(rows, repaired, signals, settings)
-    findings = _noise(repaired, measured, config.suites, spared)
+    findings = faulty(repaired, measured, config.suites, spared)
     log.progress(2, 3, "duplicates and leaks")
     relations = Relations(repaired, settings, out, earlier)
     probes = read_table(ingested / PROBES)
-    found = _superfluous(relations, repaired["row_id"], findings, settings, probes)
+    found = superfluous(relations, repaired["row_id"], findings, settings, probes)
     findings |= spared.sift(found)
     when = contradictions or Contradictions()
-    found, disputed = _contradicted(relations, repaired, findings, when, patterns)
+    found, disputed = contradicted(relations, repaired, findings, when, patterns)
     findings |= spared.sift(found)
     back = spared.kept(findings)
     back.write_parquet(out / RELEASED)
@@ -146,138 +133,11 @@ def _remeasured(
     return both.with_columns(order.alias("place")).sort("place").drop("place")
 
 
-def _noise(
-    repaired: pl.DataFrame,
-    signals: pl.DataFrame,
-    suites: Sequence[str],
-    spared: Spared[_Finding],
-) -> dict[int, _Finding]:
-    """Rows without text, and rows that break row rules: the first rule is the reason."""
-    blank = repaired["text"].str.strip_chars() == ""
-    findings = {row: _Finding(EMPTY, "nothing was left of the text") for row in blank.arg_true()}
-    try:
-        rules = chosen_rules(suites)
-        broken = spared.lift(failing_rows(signals, rules))
-    except SuiteError as error:
-        raise UserError(str(error), "Suites are the files under expectations/suites/.") from error
-    by_name = {rule.name: rule for rule in rules}
-    places = {row_id: place for place, row_id in enumerate(signals["row_id"])}
-    said: dict[int, list[str]] = {}
-    for row_id, reason, _, value in broken.iter_rows():
-        language = signals[LANGUAGE][places[row_id]] if LANGUAGE in signals.columns else None
-        sentence = _sentence(by_name[reason], value, language)
-        said.setdefault(places[row_id], []).append(sentence)
-        findings.setdefault(places[row_id], _Finding(reason, ""))
-    return {
-        row: found if found.reason == EMPTY else _Finding(found.reason, "; ".join(said[row]))
-        for row, found in findings.items()
-    }
-
-
-def _sentence(rule: RowRule, value: float, language: str | None) -> str:
-    where = f" for {language}" if language in rule.languages.own else ""
-    allowed = rule.allowed_in(language)
-    return f"{rule.name}: {rule.column} is {value:.4g}, allowed is {allowed}{where}"
-
-
-def _superfluous(
-    relations: Relations,
-    row_ids: pl.Series,
-    findings: dict[int, _Finding],
-    settings: Profiling,
-    probes: pl.DataFrame | None,
-) -> dict[int, _Finding]:
-    """Leaks, duplicates, and if asked for rows seen before, among the rows that pass.
-
-    Fewer rows make fewer sequences common phrasing, which can show further leaks, so these are
-    looked for again after each removal. Removing rows never makes new duplicates.
-    """
-    left: Flags = np.ones(len(row_ids), bool)
-    left[list(findings)] = False
-    found = _leaks(relations, left)
-    if settings.probe_leaks == "quarantine":
-        found |= _probe_leaks(relations, left, probes)
-    if settings.seen_before != "report":
-        found |= _seen(relations, left, near=settings.seen_before == "quarantine")
-    duplicates = relations.duplicates(left)
-    kept = duplicates["near_cluster"]
-    for column, reason, wording in (
-        ("is_exact_duplicate", EXACT, "repeats"),
-        ("is_near_duplicate", NEAR, "nearly repeats"),
-    ):
-        for row in map(int, duplicates[column].arg_true()):
-            found[row] = _Finding(reason, f"{wording} {row_ids[kept[row]]}, which is kept")
-            left[row] = False
-    return found | _leaks(relations, left)
-
-
-def _probe_leaks(
-    relations: Relations, left: Flags, probes: pl.DataFrame | None
-) -> dict[int, _Finding]:
-    """Rows that state a probe, which then leave."""
-    told = relations.stated(left, probes)
-    rows = np.flatnonzero(told >= 0)
-    left[rows] = False
-    names = [] if probes is None else probes["probe_id"].gather(told[rows]).to_list()
-    return {
-        int(row): _Finding(PROBE, f"states the fact probe {name} word for word")
-        for row, name in zip(rows, names, strict=True)
-    }
-
-
-def _seen(relations: Relations, left: Flags, *, near: bool) -> dict[int, _Finding]:
-    """Rows that the earlier night had, which then leave."""
-    seen = relations.seen(left)
-    found: dict[int, _Finding] = {}
-    for column, wording in (
-        (SEEN, "the earlier night had this text"),
-        (NEAR_SEEN, "the earlier night had nearly this text"),
-    )[: 1 + near]:
-        found |= {int(row): _Finding(column, wording) for row in seen[column].arg_true()}
-    left[list(found)] = False
-    return found
-
-
-def _contradicted(
-    relations: Relations,
-    repaired: pl.DataFrame,
-    findings: dict[int, _Finding],
-    config: Contradictions,
-    patterns: str,
-) -> tuple[dict[int, _Finding], Contradicted]:
-    """Rows that state what others contradict, and the leaks that show when these are gone."""
-    left: Flags = np.ones(repaired.height, bool)
-    left[list(findings)] = False
-    copies = np.zeros(repaired.height, bool)
-    copies[[row for row, finding in findings.items() if finding.reason in (EXACT, NEAR)]] = True
-    disputed = find_contradictions(repaired, left, copies, patterns, config)
-    found = {row: _Finding(REASON, detail) for row, detail in disputed.quarantined.items()}
-    left[list(found)] = False
-    return (found | _leaks(relations, left) if found else {}), disputed
-
-
-def _leaks(relations: Relations, left: Flags) -> dict[int, _Finding]:
-    """Leaks among the rows left, which they then leave."""
-    found: dict[int, _Finding] = {}
-    for _ in range(_ROUNDS):
-        leaks = relations.leaks(left)
-        rows = np.flatnonzero(leaks.leaked)
-        if not len(rows):
-            break
-        found |= {int(row): _Finding(LEAK, _overlap(leaks.overlap[row])) for row in rows}
-        left[rows] = False
-    return found
-
-
-def _overlap(share: float) -> str:
-    return f"{share:.0%} of its word sequences are in validation or test rows"
-
-
 def _write(
     out: Path,
     rows: pl.DataFrame,
     repaired: pl.DataFrame,
-    findings: dict[int, _Finding],
+    findings: dict[int, Finding],
     repairs: pl.DataFrame,
     disputed: Contradicted,
     back: pl.DataFrame,
@@ -303,7 +163,7 @@ def _write(
 
 def _outcome(
     rows: pl.DataFrame,
-    findings: dict[int, _Finding],
+    findings: dict[int, Finding],
     repairs: pl.DataFrame,
     disputed: dict[str, float],
     back: pl.DataFrame,

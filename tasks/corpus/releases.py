@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import orjson
 from pydantic import ValidationError
 
-from tasks.corpus.clean import EXACT
+from tasks.corpus.findings import EXACT
 from tasks.corpus.spared import Released
 from tasks.errors import UserError
 from tasks.records import Frozen

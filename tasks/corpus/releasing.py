@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 import polars as pl
 
 from expectations.rules import SuiteError, row_rules, suite_names
-from tasks.corpus.clean import EMPTY, EXACT, LEAK, NEAR
+from tasks.corpus.findings import EMPTY, EXACT, LEAK, NEAR
 from tasks.corpus.releases import Release, ReleasedRow
 from tasks.corpus.rows import digest
 from tasks.errors import UserError
