@@ -265,7 +265,12 @@ class Labels(Section):
     review: int = Field(
         200, ge=1, le=100_000, description="Longest list of rows for a person to review (rows)"
     )
-    bootstrap: int = Field(500, ge=50, le=10_000, description="Bootstrap resamples of an interval")
+    bootstrap: int = Field(
+        500,
+        ge=50,
+        le=10_000,
+        description="Bootstrap resamples by which a champion must prove to help",
+    )
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Labels:

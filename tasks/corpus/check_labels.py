@@ -6,7 +6,7 @@ ranked so that the likeliest errors come first. The rows judged are those of the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,24 @@ import polars as pl
 
 from tasks.configuration import Labels
 from tasks.corpus import confident
-from tasks.corpus.confident import Codes, Flags
-from tasks.corpus.label_balance import balance
-from tasks.corpus.label_conflicts import conflicts
+from tasks.corpus.confident import Numbers
+from tasks.corpus.label_balance import balance, share_of
+from tasks.corpus.label_conflicts import KINDS, conflicts
 from tasks.corpus.label_models import Opinion, ask_champion, out_of_sample
 from tasks.corpus.label_review import REVIEW, conflict_facts, review, shown
+from tasks.corpus.label_sample import Sample, draw_sample
 from tasks.corpus.profile import CORPUS, SIGNALS
-from tasks.evaluation.bootstrap import share
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
 
 LABELS, REPORT = "labels.parquet", "labels.json"
 MOST_CLASSES = 500  # as the labels suite has it: more are no class label
-_MOST_NUMBERS = 50_000_000  # rows x classes of the probabilities, 400 MB
 _DIGITS = 9  # of what is written, so that the order of a sum cannot show
 _FOUND: dict[str, Any] = {
     "suggested": pl.String, "probability": pl.Float64, "suggested_probability": pl.Float64,
     "score": pl.Float64, "rank": pl.Int64, "is_suspect": pl.Boolean,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Which rows are judged, and which of these are learnt from.
-
-    Attributes:
-        classes: Names of the classes that can be judged, in the order of their codes.
-        judged: Places of the rows that are judged.
-        given: Codes of their labels.
-        learnt: Which of them are learnt from.
-    """
-
-    classes: list[str]
-    judged: Codes
-    given: Codes
-    learnt: Flags
 
 
 @stage
@@ -74,7 +56,7 @@ def check_labels(
         champion: A model bundle for a second opinion, if there is one.
         taught: Folder of the corpus that the champion was fine-tuned on, if that is known.
         config: The `labels` section.
-        seed: Seed of the folds, of samples and of resamples.
+        seed: Seed of the folds, of the choice of rows and of the resamples.
         out: Receives `labels.parquet` (a row per labelled row), `label_review.csv`, `labels.json`.
         log: Progress.
 
@@ -83,7 +65,7 @@ def check_labels(
     """
     corpus_rows = pl.read_parquet(corpus / CORPUS, columns=["row_id", "text", "label", "split"])
     rows = corpus_rows.filter(pl.col("label").is_not_null())
-    contradicted = conflicts(pl.read_parquet(profiled / SIGNALS))
+    contradicted = conflicts(_clusters(profiled / SIGNALS))
     training = rows.filter(pl.col("split") == "train")
     report: dict[str, Any] = {
         "rows": rows.height,
@@ -100,7 +82,7 @@ def check_labels(
     )
     list_of = review(found, rows, contradicted, config.review)
     report |= judged | {
-        "conflicts": conflict_facts(contradicted, rows, seed=seed, resamples=config.bootstrap),
+        "conflicts": conflict_facts(contradicted, rows),
         "shown": shown(found, rows),
         "reviewed": list_of.height,
     }
@@ -109,6 +91,12 @@ def check_labels(
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     (out / REPORT).write_bytes(orjson.dumps(report, option=options))
     return _outcome(report)
+
+
+def _clusters(path: Path) -> pl.DataFrame:
+    """The signals that say which texts are alike."""
+    wanted = ("row_id", "label", *(column for column, _ in KINDS))
+    return pl.read_parquet(path, columns=[c for c in wanted if c in pl.read_parquet_schema(path)])
 
 
 def _why_not(corpus_rows: pl.DataFrame, training: pl.DataFrame, config: Labels) -> str:
@@ -152,7 +140,7 @@ def _judged(
     log: Log,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The rows of `labels.parquet`, and what is told of them."""
-    sample = _sample(rows, config, seed)
+    sample = draw_sample(rows, config, seed)
     chosen = rows[sample.judged]
     probabilities = out_of_sample(
         chosen["text"], sample.given, sample.learnt, config, seed=seed,
@@ -161,6 +149,31 @@ def _judged(
     probabilities, opinion = ask_champion(
         chosen, sample.classes, probabilities, champion, taught, config, seed
     )
+    columns, parts = _verdicts(chosen, sample, probabilities)
+    rival, place = columns["rival"].astype(np.int64), np.arange(chosen.height)
+    doubted = pl.Series(columns["doubted"] > 0)
+    believed = pl.Series(probabilities[place, rival].round(_DIGITS))
+    table = chosen.select("row_id", "split", "label").with_columns(
+        suggested=pl.Series(sample.classes)[rival].set(~doubted, None),
+        probability=pl.Series(probabilities[place, sample.given].round(_DIGITS)),
+        suggested_probability=believed.set(~doubted, None),
+        score=pl.Series(columns["score"].round(_DIGITS)),
+        is_suspect=pl.Series(columns["suspect"] > 0),
+    )
+    ordered = table.with_row_index("place").sort(["score", "place"], descending=[True, False])
+    ranked = ordered.with_columns(rank=pl.int_range(1, pl.len() + 1)).drop("place")
+    log.progress(1.0, 1.0)
+    return _with_unjudged(rows, ranked), _told(rows, sample, parts, opinion)
+
+
+def _verdicts(
+    chosen: pl.DataFrame, sample: Sample, probabilities: Numbers
+) -> tuple[dict[str, Numbers], dict[str, Any]]:
+    """Confident learning's verdict on each row, and what is told of each part.
+
+    Training rows and the others are pruned apart, for they may be labelled unlike; both by what
+    was learnt of the classes from the rows that models were taught on.
+    """
     taught_by = sample.given[sample.learnt]
     limits = confident.thresholds(taught_by, probabilities[sample.learnt])
     shares = np.bincount(taught_by) / len(taught_by)
@@ -172,59 +185,18 @@ def _judged(
             verdict = confident.judge(sample.given[part], probabilities[part], limits, shares)
             for column, values in columns.items():
                 values[part] = getattr(verdict, column)
-            parts[name] = _part(verdict, seed, config)
-    log.progress(1.0, 1.0)
-    rival, place = columns["rival"].astype(np.int64), np.arange(len(training))
-    doubted = pl.Series(columns["doubted"] > 0)
-    table = chosen.select("row_id", "split", "label").with_columns(
-        suggested=pl.Series(sample.classes)[rival].set(~doubted, None),
-        probability=pl.Series(probabilities[place, sample.given].round(_DIGITS)),
-        suggested_probability=pl.Series(probabilities[place, rival].round(_DIGITS)).set(
-            ~doubted, None
-        ),
-        score=pl.Series(columns["score"].round(_DIGITS)),
-        is_suspect=pl.Series(columns["suspect"] > 0),
-    )
-    ordered = table.with_row_index("place").sort(["score", "place"], descending=[True, False])
-    ranked = ordered.with_columns(rank=pl.int_range(1, pl.len() + 1)).drop("place")
-    return _with_unjudged(rows, ranked), _told(rows, sample, parts, opinion)
+            parts[name] = _part(verdict)
+    return columns, parts
 
 
-def _sample(rows: pl.DataFrame, config: Labels, seed: int) -> _Sample:
-    """The rows of classes large enough; of more training rows than `config.rows`, a random part.
-
-    The part holds at least `config.min_class` rows of each class.
-    """
-    sizes = rows.filter(pl.col("split") == "train").group_by("label").len()
-    classes = sizes.filter(pl.col("len") >= config.min_class)["label"].sort().to_list()
-    codes = {name: code for code, name in enumerate(classes)}
-    drawn = np.random.default_rng(seed).permutation(rows.height)
-    frame = rows.select(
-        pl.col("label").replace_strict(codes, default=-1, return_dtype=pl.Int64).alias("code"),
-        (pl.col("split") == "train").alias("training"),
-        pl.Series("drawn", drawn),
-    ).with_row_index("place")
-    frame = frame.filter(pl.col("code") >= 0)
-    within = pl.col("drawn").rank("ordinal").over("training", "code") <= config.min_class
-    order = frame.sort([~pl.col("training"), ~within, "drawn"])
-    learnt = min(config.rows, int(frame["training"].sum()))
-    order = order.with_columns(pl.int_range(pl.len()).lt(learnt).alias("learnt"))
-    order = order.head(max(learnt, _MOST_NUMBERS // len(classes))).sort("place")
-    return _Sample(
-        classes,
-        order["place"].cast(pl.Int64).to_numpy(),
-        order["code"].to_numpy(),
-        order["learnt"].to_numpy(),
-    )
-
-
-def _part(verdict: confident.Judged, seed: int, config: Labels) -> dict[str, Any]:
+def _part(verdict: confident.Judged) -> dict[str, Any]:
     """What is told of the training rows, or of the others."""
+    rows, suspects = len(verdict.suspect), int(verdict.suspect.sum())
     return {
-        "rows": len(verdict.suspect),
-        "suspects": int(verdict.suspect.sum()),
-        "share": share(verdict.suspect, resamples=config.bootstrap, seed=seed),
-        "agreement": share(~verdict.doubted, resamples=config.bootstrap, seed=seed),
+        "rows": rows,
+        "suspects": suspects,
+        "share": share_of(suspects, rows),
+        "agreement": share_of(rows - int(verdict.doubted.sum()), rows),
     }
 
 
@@ -240,7 +212,7 @@ def _with_unjudged(rows: pl.DataFrame, ranked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _told(
-    rows: pl.DataFrame, sample: _Sample, parts: dict[str, Any], opinion: Opinion
+    rows: pl.DataFrame, sample: Sample, parts: dict[str, Any], opinion: Opinion
 ) -> dict[str, Any]:
     return {
         "judged": len(sample.judged),

@@ -38,7 +38,7 @@ def balance(labels: pl.Series, min_class: int) -> dict[str, Any]:
         "classes": counts.height,
         "rows": len(labels),
         "shares": [
-            {"class": name, "rows": rows, **_share(rows, len(labels))}
+            {"class": name, "rows": rows, **share_of(rows, len(labels))}
             for name, rows in listed.iter_rows()
         ],
         "too_few": [
@@ -49,11 +49,12 @@ def balance(labels: pl.Series, min_class: int) -> dict[str, Any]:
     }
     if counts.height > 1:
         (largest, most), (smallest, fewest) = counts.row(0), counts.row(-1)
-        odds = {name: q / (1 - q) for name, q in _share(most, most + fewest).items()}
+        odds = {name: q / (1 - q) for name, q in share_of(most, most + fewest).items()}
         found |= {"largest": largest, "smallest": smallest, "imbalance": odds}
     return found
 
 
-def _share(rows: int, of: int) -> dict[str, float]:
+def share_of(rows: int, of: int) -> dict[str, float]:
+    """A share of rows with Wilson's interval, which costs nothing however many rows there are."""
     low, high = wilson(rows / of, of)
     return {"value": rows / of, "low": low, "high": high}

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.evaluation.bootstrap import share
+from tasks.corpus.label_balance import share_of
 
 REVIEW = "label_review.csv"
 _BEGINNING = 200  # characters of a text that are shown
@@ -50,9 +50,7 @@ def shown(found: pl.DataFrame, rows: pl.DataFrame) -> list[dict[str, Any]]:
     return told.select(columns).to_dicts()
 
 
-def conflict_facts(
-    contradicted: pl.DataFrame, rows: pl.DataFrame, *, seed: int, resamples: int
-) -> dict[str, Any]:
+def conflict_facts(contradicted: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Any]:
     """How many texts have several labels, and the first of them that are still in the corpus.
 
     Returns:
@@ -63,13 +61,12 @@ def conflict_facts(
         pl.len().alias("rows"), pl.col("cluster").n_unique().alias("texts")
     )
     left = rows.join(contradicted, on="row_id", how="inner", maintain_order="left")
-    still = rows["row_id"].is_in(contradicted["row_id"].implode()).to_numpy()
     firsts = left.unique(["how", "cluster"], keep="first", maintain_order=True).head(_SHOWN)
     return {
         "texts": int(counts["texts"].sum()),
         "rows": contradicted.height,
         "how": counts.sort("how").to_dicts(),
-        "kept": share(still, resamples=resamples, seed=seed) if len(still) else None,
+        "kept": share_of(left.height, rows.height) if rows.height else None,
         "examples": firsts.select("row_id", "label", "labels", "how", _beginning()).to_dicts(),
     }
 

@@ -12,8 +12,10 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from tasks.configuration import Labels
+from tasks.configuration import Configuration, Defects, Labels
+from tasks.corpus import label_models
 from tasks.corpus.check_labels import check_labels
+from tasks.corpus.fictional import generate
 from tasks.corpus.label_balance import balance
 from tasks.corpus.label_conflicts import conflicts
 from tasks.corpus.label_models import combined, folds
@@ -374,3 +376,79 @@ def test_a_repeated_night_asks_whom_it_asked(
                      outcome=Outcome(summary=""))  # fmt: skip
     found = registry.to_ask(tonight)
     assert (found and (found.digest, found.corpus)) == asked
+
+
+def test_the_flips_planted_in_the_fictional_corpus_are_found(tmp_path: Path) -> None:
+    made = generate(500, Defects(), seed=5)
+    kinds = dict(made.planted.select("row_id", "kind").iter_rows())
+    copies = ("exact_duplicate", "near_duplicate", "leak", "gibberish")
+    rows = made.corpus.filter(
+        (pl.col("split") == "train")
+        & ~pl.col("row_id").is_in([row for row, kind in kinds.items() if kind in copies])
+    )
+    wrong = {i for i, row in enumerate(rows["row_id"]) if kinds.get(row) == "flipped_label"}
+    _, found, _, _ = run(tmp_path, rows["text"].to_list(), rows["label"].to_list())
+    suspects = set(found.with_row_index("i").filter("is_suspect")["i"])
+    assert len(wrong) > 80
+    assert len(suspects & wrong) / len(wrong) >= 0.9
+    assert len(suspects & wrong) / len(suspects) >= 0.85
+
+
+def test_models_fit_as_freely_as_agreement_bears_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+    # Of 100 rows, so many are agreed with; a step of one row is within a standard error.
+    right = {1.0: 60, 3.0: 80, 10.0: 81, 30.0: 99}
+
+    class Model:
+        def __init__(self, freedom: float) -> None:
+            self.freedom = freedom
+
+        def predict_proba(self, features: Any) -> Any:
+            good = features[:, 0] < right[self.freedom]
+            return np.where(good[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+
+    def fitted(features: Any, labels: Any, freedom: float) -> Model:
+        tried.append(freedom)
+        return Model(freedom)
+
+    monkeypatch.setattr(label_models, "_fitted", fitted)
+    labels = np.array([0] * 99 + [1])
+    features = np.arange(100)[:, None]
+    part = np.arange(100) % 2
+    found, freedom = label_models._cross_validated(features, labels, part, lambda done, what: None)
+    assert freedom == 3.0
+    assert tried == [1.0, 1.0, 3.0, 3.0, 10.0, 10.0]
+    assert (found[:, 0] > 0.5).sum() == 80
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_flow_asks_a_champion_only_if_it_knows_what_that_was_taught(
+    monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    from flows import prepare
+
+    def record(name: str) -> Record:
+        return Record(stage=name, key=name, uri="u", digest=name, seconds=1,
+                      outcome=Outcome(summary=""))  # fmt: skip
+
+    given: list[Any] = []
+    asked = registry.Asked(digest="champion", corpus="yesterday")
+    monkeypatch.setattr(prepare.registry, "to_ask", lambda corpus: asked)
+    monkeypatch.setattr(
+        prepare.history,
+        "left",
+        lambda title, digest: record(f"{title} {digest}") if known else None,
+    )
+    monkeypatch.setattr(prepare.registry, "champion", lambda *, digest, title: record(digest))
+    monkeypatch.setattr(prepare, "check_labels", lambda *args, **_: given.extend(args) or args[0])
+    names = ("clean", "profile", "augment")
+    found = prepare._labels(Configuration(), *map(record, names))
+    assert list(found) == ["check_labels"]
+    told = [one and one.key for one in given]
+    assert told == [
+        "clean",
+        "profile",
+        *(("champion", "augment yesterday") if known else (None, None)),
+    ]
+    off = Configuration(labels=Labels(enabled=False))
+    assert prepare._labels(off, *map(record, names)) == {}

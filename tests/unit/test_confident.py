@@ -67,14 +67,14 @@ def test_no_more_rows_are_pruned_than_the_joint_expects() -> None:
 
 
 def test_a_row_of_a_rare_class_is_doubted_later_than_one_of_a_common_class() -> None:
-    # Eight times as many rows are given a, so b's probability counts twice against a's.
-    given = np.array([0] * 16 + [1] * 2)
-    rare = np.array([0.1] * 15 + [0.4, 0.35, 0.02])
+    # Four times as many rows are given a, so b's probability counts twice against a's.
+    given = np.array([0] * 8 + [1] * 2)
+    rare = np.array([0.1] * 7 + [0.4, 0.35, 0.02])
     found = judged(given, np.stack([1 - rare, rare], axis=1))
-    assert found.doubted[15]  # 0.6 against 2 * 0.4
-    assert not found.doubted[16]  # 0.65 against 2 * 0.35
-    assert found.score[15] == pytest.approx(0.8 / 1.4)
-    assert np.argsort(-found.score)[:2].tolist() == [17, 15]
+    assert found.doubted[7]  # 0.6 against 2 * 0.4
+    assert not found.doubted[8]  # 0.65 against 2 * 0.35
+    assert found.score[7] == pytest.approx(0.8 / 1.4)
+    assert np.argsort(-found.score)[:2].tolist() == [9, 7]
 
 
 def test_a_class_without_a_confident_row_is_taken_to_be_right() -> None:
