@@ -27,8 +27,8 @@ _SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f
 
 def ours(_answers: TextIO, corpus: str, megabytes: float, what: str) -> dict[str, Any]:
     """One of our own: `plain` (a bare pass), `filters` (figures and decisions), `signals` (all)."""
-    from tasks.corpus.scan import scan_texts
-    from tasks.corpus.signals import row_signals
+    from tasks.corpus.signals.measure import row_signals
+    from tasks.corpus.signals.scan import scan_texts
 
     works: dict[str, Callable[[pl.Series], object]] = {
         "plain": _plain_pass(),
@@ -85,8 +85,8 @@ def agreement(_answers: TextIO, corpus: str, megabytes: float) -> dict[str, Any]
 
 
 def _tidied(text: str) -> str:
-    from tasks.corpus.kernels import layout
-    from tasks.corpus.scan import code_point_bits
+    from tasks.corpus.signals.kernels import layout
+    from tasks.corpus.signals.scan import code_point_bits
 
     spaces = "".join(map(chr, np.flatnonzero(code_point_bits() & layout.SPACE)))
     return "\n".join(line.strip(spaces) for line in text.split("\n")).strip(spaces)
@@ -108,8 +108,8 @@ def decisions(texts: pl.Series) -> dict[str, list[str]]:
     Every text is taken for English, as datatrove's filters take it.
     """
     from expectations.rules import row_rules
-    from tasks.corpus.filters import filter_signals, ratio
-    from tasks.corpus.scan import scan_texts
+    from tasks.corpus.signals.filters import filter_signals, ratio
+    from tasks.corpus.signals.scan import scan_texts
 
     counts = scan_texts(texts)
     lines = counts.select(ratio("repeated_lines", "lines").alias("repeated_line_ratio"))
@@ -166,7 +166,7 @@ def _plain_pass() -> Callable[[pl.Series], object]:
     """The rate to compare with: bytes looked up in a table, words hashed, two classes counted."""
     from numba import njit
 
-    from tasks.corpus.scan import _buffers, code_point_bits
+    from tasks.corpus.signals.scan import _buffers, code_point_bits
 
     @njit(nogil=True)
     def bare(data: Any, bits: Any, hashes: Any) -> Any:
@@ -228,9 +228,9 @@ def _share_our_words() -> None:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of `tasks.corpus.scan`."""
-    from tasks.corpus.kernels import layout
-    from tasks.corpus.scan import code_point_bits
+    """The words of `tasks.corpus.signals.scan`."""
+    from tasks.corpus.signals.kernels import layout
+    from tasks.corpus.signals.scan import code_point_bits
 
     words: list[str] = []
     for chunk in _SPACES.split(text):
@@ -256,9 +256,9 @@ def words_of(text: str) -> list[str]:
 
 
 def sentences_of(line: str) -> list[str]:
-    """As many strings as `tasks.corpus.scan` counts sentences in a line."""
-    from tasks.corpus.kernels import layout
-    from tasks.corpus.scan import code_point_bits
+    """As many strings as `tasks.corpus.signals.scan` counts sentences in a line."""
+    from tasks.corpus.signals.kernels import layout
+    from tasks.corpus.signals.scan import code_point_bits
 
     bits, words = code_point_bits(), words_of(line)
     count, content = 0, False

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.corpus import hashing, minhash
+from tasks.corpus.duplicates import hashing, minhash
 
 PERMUTATIONS = 112
 SHINGLE = 5
@@ -53,7 +53,7 @@ def sample(megabytes: float) -> list[str]:
         texts = frame["text"].to_list()
     else:
         from tasks.configuration import Defects
-        from tasks.corpus.fictional import generate
+        from tasks.corpus.sources.fictional import generate
 
         texts = generate(500, Defects(), 1).corpus["text"].to_list()
     found: list[str] = []

@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from tasks.configuration import Labels
-from tasks.corpus import confident
-from tasks.corpus.label_models import out_of_sample
+from tasks.corpus.labels import confident
+from tasks.corpus.labels.models import out_of_sample
 from tasks.evaluation.bootstrap import wilson
 
 SHARE = 0.1

@@ -9,11 +9,11 @@ import polars as pl
 
 from tasks.configuration import Cleaning, Defects, Profiling, Source
 from tasks.corpus.clean import clean
-from tasks.corpus.contradictions import FLAGGED, QUARANTINED
-from tasks.corpus.fact_patterns import fictional_patterns
-from tasks.corpus.fictional import generate
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
+from tasks.corpus.sources.fictional import generate
+from tasks.corpus.statements.contradictions import FLAGGED, QUARANTINED
+from tasks.corpus.statements.fact_patterns import fictional_patterns
 from tasks.evaluation.bootstrap import wilson
 from tasks.log import Log
 from tasks.records import Outcome

@@ -15,9 +15,9 @@ import polars as pl
 
 from tasks.configuration import Defects
 from tasks.corpus import rows as schema
-from tasks.corpus.fictional import assemble
-from tasks.corpus.fictional_defects import plant
-from tasks.corpus.fictional_writing import Defect, Document, mark
+from tasks.corpus.sources.fictional import assemble
+from tasks.corpus.sources.fictional_defects import plant
+from tasks.corpus.sources.fictional_writing import Defect, Document, mark
 
 LEAST_WORDS = 20
 PLAIN = r"\s[a-z]+ [a-z]+ [a-z]+\s"  # somewhere a word can be put in or left out

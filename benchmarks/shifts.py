@@ -19,10 +19,10 @@ from scipy import stats
 
 from expectations.comparing import compare
 from tasks.configuration import Configuration, Profiling
+from tasks.corpus.drift.topics import Language, learn
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
-from tasks.corpus.topics import Language, learn
-from tasks.corpus.wordgrams import split_words
+from tasks.corpus.signals.wordgrams import split_words
 from tasks.log import Log
 
 Curves = dict[str, dict[str, list[tuple[float, float]]]]

@@ -69,7 +69,9 @@ def _add_release(commands: Any) -> None:
 
 def _quarantine(options: argparse.Namespace) -> int:
     Environment().apply()
-    from tasks.corpus import quarantine, releases, suites
+    from tasks.corpus.quarantine import releases
+    from tasks.corpus.quarantine import shelf as quarantine
+    from tasks.corpus.suites import files as suites
 
     if options.examples is not None and options.examples < 1:
         raise UserError(f"--examples is {options.examples}", "Show at least one row.")
@@ -103,7 +105,7 @@ def _night(name: str | None, titles: tuple[str, ...]) -> tuple[Any, dict[str, Pa
 
 def _release(options: argparse.Namespace) -> int:
     Environment().apply()
-    from tasks.corpus import releases, releasing
+    from tasks.corpus.quarantine import releases, releasing
 
     asked = [bool(options.list), options.withdraw is not None, bool(options.row or options.rule)]
     if sum(asked) != 1:
@@ -125,7 +127,8 @@ def _release(options: argparse.Namespace) -> int:
 
 def _drawn_up(options: argparse.Namespace) -> Any:
     """The release asked for, of a night's rows if any is named."""
-    from tasks.corpus import quarantine, releasing
+    from tasks.corpus.quarantine import releasing
+    from tasks.corpus.quarantine import shelf as quarantine
 
     night: Any = None
     folders: dict[str, Path] = {}
@@ -148,7 +151,7 @@ def _propose(options: argparse.Namespace) -> int:
         c = load_configuration(options.config, given)
     Environment().apply()
     from expectations.propose import Trusted
-    from tasks.corpus import proposal
+    from tasks.corpus.suites import proposal
 
     proposal.require_quantiles(options.low, options.high)
     name = options.name or proposal.named(options.corpus or "night")
@@ -164,7 +167,7 @@ def _propose(options: argparse.Namespace) -> int:
 
 def _suites(options: argparse.Namespace) -> int:
     Environment().apply()
-    from tasks.corpus import suites
+    from tasks.corpus.suites import files as suites
 
     if options.check:
         sys.stdout.write(f"{options.check} can be used\n{suites.checked(options.check)}")

@@ -8,18 +8,18 @@ from tasks.augmentation.augment import augment
 from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
-from tasks.corpus import releases
-from tasks.corpus.check_labels import check_labels
 from tasks.corpus.clean import clean
-from tasks.corpus.drift import drift
-from tasks.corpus.earlier import earlier_night, folder_digest
-from tasks.corpus.fact_patterns import patterns_text
+from tasks.corpus.drift.drift import drift
+from tasks.corpus.drift.reference import reference, snapshot_digest
+from tasks.corpus.drift.snapshot import snapshot
+from tasks.corpus.duplicates.earlier import earlier_night, folder_digest
 from tasks.corpus.ingest import ingest
+from tasks.corpus.labels.check_labels import check_labels
 from tasks.corpus.profile import profile
-from tasks.corpus.readers import source_digest
-from tasks.corpus.reference import reference, snapshot_digest
-from tasks.corpus.registry import signals_digest
-from tasks.corpus.snapshot import snapshot
+from tasks.corpus.quarantine import releases
+from tasks.corpus.signals.registry import signals_digest
+from tasks.corpus.sources.readers import source_digest
+from tasks.corpus.statements.fact_patterns import patterns_text
 from tasks.corpus.validate import suites_content, validate
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct

@@ -225,7 +225,7 @@ class Cleaning(Section):
 
 
 class Contradictions(Section):
-    """When statements that disagree are taken out; see `tasks.corpus.contradictions`."""
+    """When statements that disagree are taken out; see `tasks.corpus.statements.contradictions`."""
 
     patterns: str | None = Field(
         None, min_length=1,

@@ -24,15 +24,15 @@ import polars as pl
 
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
-from tasks.corpus.contradictions import TABLE, Contradicted
+from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.findings import Finding, faulty
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
-from tasks.corpus.registry import load_signals
-from tasks.corpus.relations import Relations
+from tasks.corpus.quarantine.spared import RELEASED, Released, Spared, first_reasons
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
-from tasks.corpus.signals import row_signals
-from tasks.corpus.spared import RELEASED, Released, Spared, first_reasons
+from tasks.corpus.signals.measure import row_signals
+from tasks.corpus.signals.registry import load_signals
+from tasks.corpus.statements.contradictions import TABLE, Contradicted
 from tasks.corpus.superfluous import contradicted, superfluous
 from tasks.errors import UserError
 from tasks.log import Log

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from tasks.corpus.personal import redacted
-from tasks.corpus.spared import first_reasons
+from tasks.corpus.quarantine.spared import first_reasons
+from tasks.corpus.signals.personal import redacted
 
 _EXAMPLES = 3
 _EXCERPT = 160

@@ -9,7 +9,7 @@ import polars as pl
 
 from expectations.by_language import LANGUAGE
 from expectations.rules import RowRule, SuiteError, chosen_rules, failing_rows
-from tasks.corpus.spared import Spared
+from tasks.corpus.quarantine.spared import Spared
 from tasks.errors import UserError
 
 EMPTY, LEAK, EXACT, NEAR = "empty_after_repair", "test_leak", "exact_duplicate", "near_duplicate"

@@ -12,9 +12,9 @@ import polars as pl
 
 from tasks.configuration import Source
 from tasks.corpus import rows as schema
-from tasks.corpus.items import Reject, Row
-from tasks.corpus.probes import read_probes
-from tasks.corpus.readers import read_source
+from tasks.corpus.sources.items import Reject, Row
+from tasks.corpus.sources.probes import read_probes
+from tasks.corpus.sources.readers import read_source
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -55,7 +55,7 @@ def ingest(*, config: Source, seed: int, content: str, out: Path, log: Log) -> O
 
 
 def _ingest_fictional(config: Source, seed: int, out: Path) -> Outcome:
-    from tasks.corpus.fictional import generate
+    from tasks.corpus.sources.fictional import generate
 
     shares = (config.validation_share, config.test_share)
     made = generate(config.people, config.defects, seed, *shares)

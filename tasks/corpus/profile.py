@@ -11,12 +11,12 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Profiling
-from tasks.corpus.registry import Signal, load_signals
-from tasks.corpus.relations import Relations
-from tasks.corpus.signals import help_lines, row_signals
-from tasks.corpus.times import time_signals
-from tasks.corpus.trusted import relative_signals
-from tasks.corpus.wordgrams import split_words
+from tasks.corpus.duplicates.relations import Relations
+from tasks.corpus.signals.measure import help_lines, row_signals
+from tasks.corpus.signals.registry import Signal, load_signals
+from tasks.corpus.signals.times import time_signals
+from tasks.corpus.signals.trusted import relative_signals
+from tasks.corpus.signals.wordgrams import split_words
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage

@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from tasks.configuration import Cleaning
-from tasks.corpus import boilerplate, patterns, personal
+from tasks.corpus.signals import boilerplate, patterns, personal
 
 Repair = Callable[[str], tuple[str, int]]
 

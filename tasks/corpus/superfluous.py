@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from tasks.configuration import Contradictions, Profiling
-from tasks.corpus.contradictions import REASON, Contradicted, find_contradictions
-from tasks.corpus.duplicates import Flags
+from tasks.corpus.duplicates.relations import Relations
+from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.findings import EXACT, LEAK, NEAR, NEAR_SEEN, PROBE, SEEN, Finding
-from tasks.corpus.relations import Relations
+from tasks.corpus.statements.contradictions import REASON, Contradicted, find_contradictions
 
 _ROUNDS = 3  # of looking for leaks again
 

@@ -22,8 +22,8 @@ from expectations.engine import build_docs
 from expectations.rules import SuiteError, failing_rows, row_rules, suite_path, suites_digest
 from expectations.runner import Judged, Suite, load_suite, run_suite
 from tasks.configuration import Validation
-from tasks.corpus.personal import redacted
-from tasks.corpus.spared import excused
+from tasks.corpus.quarantine.spared import excused
+from tasks.corpus.signals.personal import redacted
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.configuration import Configuration
-from tasks.corpus.readers import source_digest
+from tasks.corpus.sources.readers import source_digest
 from tasks.errors import UserError
 from tasks.records import Night
 from tasks.search import figures, results

@@ -28,8 +28,8 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Profiling
+from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.profile import PROFILE
-from tasks.corpus.relations import Relations
 from tasks.corpus.rows import digest
 from tasks.log import Log
 from tasks.records import Outcome

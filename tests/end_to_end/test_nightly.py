@@ -157,7 +157,10 @@ def test_a_night_killed_while_pretraining_resumes_and_ends_with_the_same_bytes(
 
     ran = run(home, "nightly", "--config", SMOKE)
     assert ran.status == 0, ran.err
-    assert re.findall(r"✓ (\w+) .* reused$", ran.err, re.MULTILINE) == STAGES[: STAGES.index("pretrain")]
+    assert (
+        re.findall(r"✓ (\w+) .* reused$", ran.err, re.MULTILINE)
+        == STAGES[: STAGES.index("pretrain")]
+    )
     undisturbed = digests(night[0])
     assert digests(home) == undisturbed
     states = {r.info.status for r in mlflow_runs(home, monkeypatch)}

@@ -13,12 +13,12 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.configuration import Configuration, Defects, Labels
-from tasks.corpus import label_models
-from tasks.corpus.check_labels import check_labels
-from tasks.corpus.fictional import generate
-from tasks.corpus.label_balance import balance
-from tasks.corpus.label_conflicts import conflicts
-from tasks.corpus.label_models import combined, folds
+from tasks.corpus.labels import models as label_models
+from tasks.corpus.labels.balance import balance
+from tasks.corpus.labels.check_labels import check_labels
+from tasks.corpus.labels.conflicts import conflicts
+from tasks.corpus.labels.models import combined, folds
+from tasks.corpus.sources.fictional import generate
 from tasks.log import Log
 from tasks.promotion.page.read import Shelf
 from tasks.promotion.page.sections import build

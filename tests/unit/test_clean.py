@@ -14,7 +14,7 @@ from tasks.corpus.clean import clean
 from tasks.corpus.profile import profile
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import digest, row_ids
-from tasks.corpus.signals import row_signals
+from tasks.corpus.signals.measure import row_signals
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.corpus import confident
-from tasks.corpus.text_features import TextFeatures
+from tasks.corpus.labels import confident
+from tasks.corpus.labels.text_features import TextFeatures
 
 # Ten rows, three classes. Thresholds by hand: a (.9 + .8 + .4 + .1) / 4 = .55,
 # b (.7 + .9 + .2) / 3 = .6, c (.8 + .6 + .1) / 3 = .5.
@@ -97,7 +97,7 @@ def test_features_are_the_same_in_one_batch_and_in_many(monkeypatch: pytest.Monk
         [f"the {w} tower of the {w} town" for w in "old new red old tall new".split()]
     )
     whole = TextFeatures(texts, beginning=100, most=50).of(texts)
-    monkeypatch.setattr("tasks.corpus.text_features._AT_ONCE", 40)
+    monkeypatch.setattr("tasks.corpus.labels.text_features._AT_ONCE", 40)
     parted = TextFeatures(texts, beginning=100, most=50).of(texts)
     assert whole.shape == parted.shape
     assert (whole != parted).nnz == 0 < whole.nnz

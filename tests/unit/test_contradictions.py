@@ -11,12 +11,12 @@ import pytest
 
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.clean import clean
-from tasks.corpus.contradictions import Contradicted, find_contradictions
-from tasks.corpus.fact_patterns import fictional_patterns, patterns_text, read_patterns
-from tasks.corpus.fictional_phrases import UNSEEN
 from tasks.corpus.profile import profile
 from tasks.corpus.rows import digest, row_ids
-from tasks.corpus.statements import find_statements
+from tasks.corpus.sources.fictional_phrases import UNSEEN
+from tasks.corpus.statements.contradictions import Contradicted, find_contradictions
+from tasks.corpus.statements.extract import find_statements
+from tasks.corpus.statements.fact_patterns import fictional_patterns, patterns_text, read_patterns
 from tasks.errors import UserError
 from tasks.log import Log
 

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Validation
-from tasks.corpus.drift import drift, two_nights
-from tasks.corpus.reference import reference, snapshot_digest
-from tasks.corpus.snapshot import read_snapshot, snapshot
-from tasks.corpus.topics import is_learnt_from, learn
+from tasks.corpus.drift.drift import drift, two_nights
+from tasks.corpus.drift.reference import reference, snapshot_digest
+from tasks.corpus.drift.snapshot import read_snapshot, snapshot
+from tasks.corpus.drift.topics import is_learnt_from, learn
+from tasks.corpus.signals.wordgrams import split_words
 from tasks.corpus.validate import validate
-from tasks.corpus.wordgrams import split_words
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.promotion.page.drift import drift as block

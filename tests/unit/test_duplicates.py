@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Profiling
-from tasks.corpus.duplicates import band_width, exact_clusters, near_clusters, similarity
+from tasks.corpus.duplicates.repeats import band_width, exact_clusters, near_clusters, similarity
 from tasks.corpus.profile import profile
-from tasks.corpus.wordgrams import split_words, word_grams
+from tasks.corpus.signals.wordgrams import split_words, word_grams
 from tasks.log import Log
 
 LONG = (

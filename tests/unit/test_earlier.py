@@ -10,9 +10,9 @@ import pytest
 
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.clean import clean
-from tasks.corpus.earlier import INDEX, earlier_night, folder_digest
+from tasks.corpus.duplicates.earlier import INDEX, earlier_night, folder_digest
+from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.profile import profile
-from tasks.corpus.relations import Relations
 from tasks.corpus.rows import digest, row_ids
 from tasks.errors import UserError
 from tasks.log import Log
@@ -122,7 +122,7 @@ def test_rows_seen_before_are_not_sketched_again_and_give_the_same_clusters(
     rows = pl.DataFrame({"text": texts, "split": ["train"] * len(texts)})
     counted, asked = np.ones(len(texts), bool), []
     alone = Relations(rows, Profiling()).duplicates(counted)
-    import tasks.corpus.relations as module
+    import tasks.corpus.duplicates.relations as module
 
     def watched(words, places, *rest):
         asked.extend(places.tolist())

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Defects
-from tasks.corpus import fictional_phrases as say
-from tasks.corpus.fictional import SKEWED_REGION, FictionalCorpus, generate
 from tasks.corpus.rows import hash_split
+from tasks.corpus.sources import fictional_phrases as say
+from tasks.corpus.sources.fictional import SKEWED_REGION, FictionalCorpus, generate
 
 
 @pytest.fixture(scope="module")

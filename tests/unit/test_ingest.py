@@ -16,7 +16,7 @@ import pytest
 from tasks.configuration import Source
 from tasks.corpus import rows as schema
 from tasks.corpus.ingest import ingest
-from tasks.corpus.readers import source_digest
+from tasks.corpus.sources.readers import source_digest
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome

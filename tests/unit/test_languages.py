@@ -12,11 +12,11 @@ import pytest
 from expectations.rules import failing_rows, row_rules
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.clean import clean
-from tasks.corpus.duplicates import near_clusters
+from tasks.corpus.duplicates.repeats import near_clusters
 from tasks.corpus.profile import profile
 from tasks.corpus.rows import digest, row_ids
-from tasks.corpus.signals import row_signals
-from tasks.corpus.wordgrams import split_words
+from tasks.corpus.signals.measure import row_signals
+from tasks.corpus.signals.wordgrams import split_words
 from tasks.log import Log
 
 DATA = os.environ.get("PLUMBLINE_DATA")

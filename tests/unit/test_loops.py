@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.corpus.loops import loop_signals
-from tasks.corpus.wordgrams import split_words
+from tasks.corpus.signals.loops import loop_signals
+from tasks.corpus.signals.wordgrams import split_words
 
 DATA = os.environ.get("PLUMBLINE_DATA")
 SENTENCE = "The ferry to the northern island leaves at dawn and comes back late. "

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.corpus.duplicates import near_clusters, similarity
-from tasks.corpus.hashing import blocks, hash_texts
-from tasks.corpus.minhash import band_keys, band_width, missed, signatures
-from tasks.corpus.spill import Spill
-from tasks.corpus.wordgrams import split_words, word_grams
+from tasks.corpus.duplicates.hashing import blocks, hash_texts
+from tasks.corpus.duplicates.minhash import band_keys, band_width, missed, signatures
+from tasks.corpus.duplicates.repeats import near_clusters, similarity
+from tasks.corpus.duplicates.spill import Spill
+from tasks.corpus.signals.wordgrams import split_words, word_grams
 
 ROOT = Path(__file__).parents[2]
 HASHES = [6741652983799702317, 12659840982561629430]
@@ -66,7 +66,7 @@ def test_hashes_are_the_same_today_as_in_the_index_of_an_earlier_night() -> None
 def test_texts_come_out_in_order_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = pl.Series(SCRIPTS * 3)
     whole = hash_texts(texts)
-    monkeypatch.setattr("tasks.corpus.hashing._BLOCK", 40)
+    monkeypatch.setattr("tasks.corpus.duplicates.hashing._BLOCK", 40)
     assert len(list(blocks(texts.fill_null("")))) > 5
     for parts in (texts, [texts[:7], texts[7:]]):
         found = hash_texts(parts)
@@ -126,7 +126,7 @@ def test_a_row_in_a_crowd_of_similar_phrasing_is_still_compared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where a band is crowded its later rows are not looked at, and other bands still lead to them."""
-    monkeypatch.setattr("tasks.corpus.duplicates._CROWD", 8)
+    monkeypatch.setattr("tasks.corpus.duplicates.repeats._CROWD", 8)
     rng = np.random.default_rng(2)
     frame = "the register of persons kept by the district office says that {} lives in {} since {}"
     places = [" ".join(f"w{n}" for n in rng.integers(0, 10**6, 12)) for _ in range(120)]

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.corpus.outliers import outlier_signals
+from tasks.corpus.signals.outliers import outlier_signals
 
 
 def rows(count: int, language: str, mean: float, seed: int = 0) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tasks.corpus.perplexity import CharacterModel, kneser_ney, perplexities
+from tasks.corpus.signals.perplexity import CharacterModel, kneser_ney, perplexities
 
 DATA = os.environ.get("PLUMBLINE_DATA")
 WORDS = "the ferry leaves for island at dawn and comes back late with men who fish there".split()
@@ -75,7 +75,7 @@ def test_too_few_trusted_rows_judge_nothing() -> None:
 def test_long_texts_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = pl.Series(sentences(WORDS, 60, 1))
     whole = CharacterModel.of(texts).bits(texts)
-    monkeypatch.setattr("tasks.corpus.perplexity._PIECE", 100)
+    monkeypatch.setattr("tasks.corpus.signals.perplexity._PIECE", 100)
     assert (CharacterModel.of(texts).bits(texts) == whole).all()
 
 

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Cleaning
-from tasks.corpus import credentials
-from tasks.corpus.account_numbers import luhn
 from tasks.corpus.cleaning_report import report
-from tasks.corpus.personal import SIGNALS, personal_signals, redacted
 from tasks.corpus.repair import repair
+from tasks.corpus.signals import credentials
+from tasks.corpus.signals.account_numbers import luhn
+from tasks.corpus.signals.personal import SIGNALS, personal_signals, redacted
 
 # Put together here so that no scanner of this file takes them for keys.
 AWS = "AKIA" + "Z7QJ2LMNOP3RSTUV"

@@ -13,7 +13,8 @@ import pytest
 from expectations.propose import Trusted, most, outward, propose, rows_needed
 from expectations.rules import SuiteError, row_rules, suites_digest
 from expectations.runner import load_suite, run_suite
-from tasks.corpus import proposal, suites
+from tasks.corpus.suites import files as suites
+from tasks.corpus.suites import proposal
 from tasks.errors import UserError
 
 

@@ -12,10 +12,10 @@ from expectations.rules import SuiteError, chosen_rules, failing_rows, row_rules
 from expectations.runner import load_suite, run_suite
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.clean import clean
-from tasks.corpus.filters import HELP
 from tasks.corpus.profile import profile
 from tasks.corpus.rows import digest, row_ids
-from tasks.corpus.signals import row_signals
+from tasks.corpus.signals.filters import HELP
+from tasks.corpus.signals.measure import row_signals
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.settings import load_configuration

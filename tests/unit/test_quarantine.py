@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.corpus.quarantine import chosen, counted, export, gather, kept, printable, shown
+from tasks.corpus.quarantine.shelf import chosen, counted, export, gather, kept, printable, shown
+from tasks.corpus.quarantine.spared import Released
 from tasks.corpus.rows import QUARANTINE, digest
-from tasks.corpus.spared import Released
 from tasks.errors import UserError
 
 ROWS = pl.DataFrame(

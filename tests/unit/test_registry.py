@@ -11,7 +11,13 @@ import pytest
 
 from tasks.configuration import Profiling
 from tasks.corpus.profile import profile
-from tasks.corpus.registry import load_signals, measure_signals, signal, signals, signals_digest
+from tasks.corpus.signals.registry import (
+    load_signals,
+    measure_signals,
+    signal,
+    signals,
+    signals_digest,
+)
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.promotion.page import data
@@ -19,7 +25,7 @@ from tasks.promotion.page.read import Shelf
 
 SHOUTING = """
 import polars as pl
-from tasks.corpus.registry import signal
+from tasks.corpus.signals.registry import signal
 
 @signal("shouting", help="exclamation marks")
 def shouting(texts: pl.Series) -> pl.Series:

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Cleaning, Profiling, Validation
-from tasks.corpus import releases, releasing
 from tasks.corpus.clean import clean
 from tasks.corpus.profile import profile
-from tasks.corpus.releases import Release, ReleasedRow
+from tasks.corpus.quarantine import releases, releasing
+from tasks.corpus.quarantine.releases import Release, ReleasedRow
+from tasks.corpus.quarantine.spared import Released
 from tasks.corpus.rows import BASE, digest, quarantine, row_ids
-from tasks.corpus.spared import Released
 from tasks.corpus.validate import validate
 from tasks.errors import UserError
 from tasks.log import Log

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.corpus.language import languages
-from tasks.corpus.signals import row_signals
+from tasks.corpus.signals.language import languages
+from tasks.corpus.signals.measure import row_signals
 
 
 def measure(text: str | None) -> dict[str, Any]:

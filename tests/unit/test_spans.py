@@ -10,13 +10,13 @@ import pytest
 
 from tasks.configuration import Cleaning, Defects, Profiling, Source
 from tasks.corpus.clean import clean
-from tasks.corpus.duplicates import exact_clusters
-from tasks.corpus.fictional import generate
-from tasks.corpus.hashing import hash_texts
+from tasks.corpus.duplicates.hashing import hash_texts
+from tasks.corpus.duplicates.relations import Relations
+from tasks.corpus.duplicates.repeats import exact_clusters
+from tasks.corpus.duplicates.spans import span_ratios
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
-from tasks.corpus.relations import Relations
-from tasks.corpus.spans import span_ratios
+from tasks.corpus.sources.fictional import generate
 from tasks.log import Log
 
 _RNG = np.random.default_rng(8)
@@ -72,10 +72,12 @@ def test_characters_count_as_words_in_chinese() -> None:
 def test_small_shards_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"{text(65)} {FOOTER}" for _ in range(20)] + [text(50) for _ in range(20)]
     whole = ratios(texts)
-    monkeypatch.setattr("tasks.corpus.shared_grams._BLOCK", 200)
-    monkeypatch.setattr("tasks.corpus.shared_grams._SHARD", 30)
-    monkeypatch.setattr("tasks.corpus.shared_grams._LARGEST", 8)  # nearly all falls together
-    monkeypatch.setattr("tasks.corpus.shared_grams._SMALLEST", 8)
+    monkeypatch.setattr("tasks.corpus.duplicates.shared_grams._BLOCK", 200)
+    monkeypatch.setattr("tasks.corpus.duplicates.shared_grams._SHARD", 30)
+    monkeypatch.setattr(
+        "tasks.corpus.duplicates.shared_grams._LARGEST", 8
+    )  # nearly all falls together
+    monkeypatch.setattr("tasks.corpus.duplicates.shared_grams._SMALLEST", 8)
     assert ratios(texts) == whole
     assert whole == [0.35] * 20 + [0.0] * 20
 
@@ -90,8 +92,8 @@ def test_leaks_are_the_same_in_small_shards_and_blocks(monkeypatch: pytest.Monke
     everyone = np.ones(rows.height, bool)
     whole = Relations(rows, Profiling()).leaks(everyone)
     assert whole.leaked.tolist() == [False] * 60 + [True] * 15 + [False] * 30
-    monkeypatch.setattr("tasks.corpus.shared_grams._BLOCK", 200)
-    monkeypatch.setattr("tasks.corpus.shared_grams._SHARD", 50)
+    monkeypatch.setattr("tasks.corpus.duplicates.shared_grams._BLOCK", 200)
+    monkeypatch.setattr("tasks.corpus.duplicates.shared_grams._SHARD", 50)
     small = Relations(rows, Profiling()).leaks(everyone)
     assert small.overlap.tolist() == whole.overlap.tolist()
     assert small.leaked.tolist() == whole.leaked.tolist()

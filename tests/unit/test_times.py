@@ -13,7 +13,7 @@ from expectations.rules import suite_path
 from expectations.runner import load_suite, run_suite
 from tasks.configuration import Profiling, Source
 from tasks.corpus.ingest import ingest
-from tasks.corpus.times import time_signals
+from tasks.corpus.signals.times import time_signals
 from tasks.log import Log
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from tasks.configuration import Profiling
 from tasks.corpus.profile import profile
 from tasks.corpus.rows import digest, row_ids
-from tasks.corpus.trusted import SIGNALS, trusted_rows
+from tasks.corpus.signals.trusted import SIGNALS, trusted_rows
 from tasks.log import Log
 
 WORDS = "the ferry leaves for island at dawn and comes back late with men who fish there".split()

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tasks.corpus.typos import misspelt, typo_signals
-from tasks.corpus.wordgrams import split_words
+from tasks.corpus.signals.typos import misspelt, typo_signals
+from tasks.corpus.signals.wordgrams import split_words
 
 DATA = os.environ.get("PLUMBLINE_DATA")
 OFTEN = ["receive", "because", "modern", "machine", "such", "world", "people", "example", "house"]

@@ -1,0 +1,1 @@
+"""How tonight's rows differ from another night's."""

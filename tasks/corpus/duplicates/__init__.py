@@ -1,0 +1,1 @@
+"""What rows have in common: duplicates, leaks, repeated passages, earlier nights."""

@@ -1,0 +1,1 @@
+"""Rows that were taken out: read, released, and spared."""

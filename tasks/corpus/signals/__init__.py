@@ -1,0 +1,1 @@
+"""What is measured of each text: one row of numbers a document."""

@@ -1,0 +1,1 @@
+"""Where rows come from: files, hub datasets, and the fictional corpus."""

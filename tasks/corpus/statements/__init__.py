@@ -1,0 +1,1 @@
+"""What texts say of whom, and where they contradict each other."""
