@@ -137,8 +137,8 @@ class Store:
         """A file beside the stage folders, which is no stage's result; empty where it is not."""
         try:
             return bytes(self._fs.cat_file(f"{self._base}/{name}"))
-        except FileNotFoundError:
-            return b""
+        except (FileNotFoundError, NotADirectoryError):
+            return b""  # where no store can be, writing will say so
 
     def amend_file(self, name: str, change: Callable[[bytes], bytes]) -> None:
         """Replace such a file by what is made of its contents, one writer at a time.
