@@ -9,6 +9,7 @@ import pytest
 
 from tasks.configuration import Cleaning
 from tasks.corpus.cleaning_report import report
+from tasks.corpus.quarantine.spared import SCHEMA
 from tasks.corpus.repair import repair
 from tasks.corpus.signals import credentials
 from tasks.corpus.signals.account_numbers import luhn
@@ -104,7 +105,8 @@ def test_a_report_never_shows_a_secret(secret: str) -> None:
     texts, repairs = repair(rows["text"], Cleaning())
     repairs = repairs.with_columns(row_id=pl.lit("r"))
     gone = rows.with_columns(reason=pl.lit("pii"), detail=pl.lit("pii_count is 1"))
-    assert secret not in json.dumps(report(rows, rows.with_columns(texts), gone, repairs))
+    said = report(rows, rows.with_columns(texts), gone, repairs, pl.DataFrame(schema=SCHEMA))
+    assert secret not in json.dumps(said)
     assert secret not in redacted(rows["text"])[0]
 
 

@@ -233,7 +233,7 @@ def measured(texts: Sequence[str | None]) -> pl.DataFrame:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_figure_is_that_of_a_slow_reading_of_the_papers(seed: int) -> None:
-    texts = random_texts(150, seed)
+    texts = random_texts(60, seed)
     found = measured(texts)
     for row, text in enumerate(texts):
         assert found.row(row, named=True) == slow(text), repr(text)
