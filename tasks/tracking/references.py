@@ -6,10 +6,7 @@ from pathlib import Path
 
 from tasks.errors import UserError
 from tasks.records import Record
-from tasks.stage import open_store
 from tasks.tracking import history
-from tasks.tracking.connection import client, experiment_id
-from tasks.tracking.facts import RECORD_MARK
 
 LAST, NONE = "last accepted", "none"
 
@@ -30,24 +27,13 @@ def of_night(wanted: str, title: str, tonight: Record) -> Record | None:
     """
     if wanted == LAST:
         return next(iter(history.earlier(title, 1, tonight, accepted=True)), None)
-    night = _night(wanted)
-    if night is None:
+    try:
+        return history.night(wanted, (title,))[1][title]
+    except UserError as error:
         raise UserError(
-            f"validation.reference is {wanted!r}, which is neither a folder here nor a night",
-            "Give `last accepted`, `none`, a folder that holds snapshot.json, or the name or run id "
-            "of a night as MLflow shows it.",
-        )
-    children = client().search_runs([experiment_id()], f"tags.`mlflow.parentRunId` = '{night}'")
-    marks = [run.data.tags.get(f"{RECORD_MARK}{title}") for run in children]
-    for mark in filter(None, marks):
-        stage, key, digest = mark.split()
-        record = open_store().find(stage, key)
-        if record is not None and record.digest == digest:
-            return record
-    raise UserError(
-        f"the night {wanted!r} of validation.reference left no {title} that is still in the store",
-        "Choose a later night, or `last accepted`.",
-    )
+            f"validation.reference is {wanted!r}: {error.problem}",
+            f"Give `last accepted`, `none`, or a folder that holds snapshot.json. {error.remedy}",
+        ) from error
 
 
 def folder_of(wanted: str) -> Path | None:
@@ -56,12 +42,3 @@ def folder_of(wanted: str) -> Path | None:
         return None
     folder = Path(wanted).expanduser()
     return folder if folder.is_dir() else None
-
-
-def _night(wanted: str) -> str | None:
-    """The run id of a night by its id or, the newest first, by its name."""
-    nights = client().search_runs(
-        [experiment_id()], "tags.`plumbline.kind` = 'night'", order_by=["start_time DESC"]
-    )
-    found = [n.info.run_id for n in nights if wanted in (n.info.run_id, n.info.run_name)]
-    return found[0] if found else None

@@ -57,9 +57,9 @@ def test_drift_is_measured_from_the_last_night_whose_model_was_accepted() -> Non
     assert references.of_night(run_id, "snapshot", tonight) == monday
     # A repeated night is measured from where it was measured from before.
     assert references.of_night("last accepted", "snapshot", monday) is None
-    with pytest.raises(UserError, match="'wednesday', which is neither a folder here nor a night"):
+    with pytest.raises(UserError, match="validation.reference is 'wednesday': there is no night"):
         references.of_night("wednesday", "snapshot", tonight)
-    with pytest.raises(UserError, match="left no snapshot_clean that is still in the store"):
+    with pytest.raises(UserError, match="the night left no whole 'snapshot_clean' in the store"):
         references.of_night(run_id, "snapshot_clean", tonight)
 
 

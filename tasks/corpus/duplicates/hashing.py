@@ -22,6 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.corpus.duplicates.spill import Spill
+from tasks.corpus.signals.buffers import buffers, stretches
 from tasks.corpus.signals.patterns import CLUSTER_PARTS, WORD
 
 Digests = NDArray[np.uint64]
@@ -75,13 +76,7 @@ def hash_texts(texts: pl.Series | Iterable[pl.Series], folder: Path | None = Non
 
 def blocks(texts: pl.Series) -> Iterator[pl.Series]:
     """The texts in parts of some megabytes, at least one text each."""
-    ends = texts.str.len_bytes().cast(pl.Int64).cum_sum().to_numpy()
-    begin = 0
-    while begin < len(texts):
-        done = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, done + _BLOCK, side="right")))
-        yield texts[begin:end]
-        begin = end
+    return (texts[part] for part in stretches(texts, _BLOCK))
 
 
 def _hash_block(texts: pl.Series) -> tuple[Positions, Hashes, Digests]:
@@ -95,7 +90,7 @@ def _hash_block(texts: pl.Series) -> tuple[Positions, Hashes, Digests]:
     ascii_only = texts.str.len_bytes() == texts.str.len_chars()
     order = np.concatenate([ascii_only.arg_true().to_numpy(), (~ascii_only).arg_true().to_numpy()])
     others = texts.filter(~ascii_only).str.normalize("NFC").str.to_lowercase()
-    data, offsets = _buffers(pl.concat([texts.filter(ascii_only), others]))
+    data, offsets = buffers(pl.concat([texts.filter(ascii_only), others]))
     folded, places = np.empty(len(data), np.uint8), np.zeros(len(offsets), np.int64)
     kernels.fold(data, offsets, classes(), folded, places)
     digests = np.zeros((len(texts), 2), np.uint64)
@@ -120,15 +115,6 @@ def _digests(folded: NDArray[np.uint8], places: Positions) -> Digests:
         for begin, end in zip(ends, ends[1:], strict=False)
     )
     return np.frombuffer(joined, "<u8").reshape(-1, 2).astype(np.uint64)
-
-
-def _buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], Positions]:
-    """The UTF-8 of all texts (bytes,) and where each begins, and the end (texts + 1,)."""
-    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = array.buffers()
-    places = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    found = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    return found[: places[-1]], places
 
 
 @cache

@@ -15,18 +15,17 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from tasks.corpus.signals import patterns
+from tasks.corpus.signals.buffers import buffers, stretches
 from tasks.corpus.signals.kernels import layout
 from tasks.settings import Environment
 
@@ -59,9 +58,9 @@ def scan_texts(texts: pl.Series) -> pl.DataFrame:
     def work(rows: slice) -> None:
         _scan_stretch(texts[rows], suspects[rows].to_numpy(), counts[rows], bits, compiled)
 
-    stretches = list(_stretches(texts))
-    with ThreadPoolExecutor(min(pl.thread_pool_size(), max(len(stretches), 1))) as pool:
-        list(pool.map(work, stretches))
+    parts = list(stretches(texts, _STRETCH))
+    with ThreadPoolExecutor(min(pl.thread_pool_size(), max(len(parts), 1))) as pool:
+        list(pool.map(work, parts))
     return pl.DataFrame(counts, schema=list(layout.COUNTS))
 
 
@@ -143,17 +142,6 @@ def code_point_bits() -> NDArray[np.uint32]:
     return bits
 
 
-def _stretches(texts: pl.Series) -> Iterator[slice]:
-    """Runs of rows of about a megabyte, or of one longer text."""
-    ends = texts.str.len_bytes().cast(pl.Int64).cum_sum().to_numpy()
-    begin = 0
-    while begin < len(texts):
-        done = int(ends[begin - 1]) if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, done + _STRETCH, side="right")))
-        yield slice(begin, end)
-        begin = end
-
-
 def _scan_stretch(
     texts: pl.Series,
     suspects: NDArray[np.bool_],
@@ -163,7 +151,7 @@ def _scan_stretch(
 ) -> None:
     """Fill the rows of `counts` that belong to some texts."""
     reading, repetition = compiled
-    data, offsets = _buffers(texts)
+    data, offsets = buffers(texts)
     feeds = int(np.count_nonzero(data == ord("\n")))
     hashes, lengths = np.empty(len(data), np.uint64), np.empty(len(data), np.int64)
     line_hashes = np.empty(feeds + len(texts), np.uint64)
@@ -173,11 +161,3 @@ def _scan_stretch(
         data, offsets, bits, suspects, counts, hashes, lengths, words, line_hashes, lines, starts
     )
     repetition.repetition(hashes, lengths, words, line_hashes, lines, starts, counts)
-
-
-def _buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The bytes of some texts end to end, and where each begins; arrow's own memory, not copied."""
-    array: Any = texts.to_arrow()
-    _, offsets, data = array.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    return np.frombuffer(data if data is not None else b"", np.uint8), bounds
