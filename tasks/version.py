@@ -20,6 +20,7 @@ MECHANISM = frozenset(
 )
 # Sections are part of the key by value; a new field elsewhere must not recompute the world.
 MECHANISM |= {"tasks.configuration", "tasks.records", "tasks.errors"}
+MECHANISMS = ("tasks.configuration.", "tasks.tracking")
 DATA_SUFFIXES = {".json", ".txt", ".tsv", ".html", ".css"}
 
 
@@ -40,7 +41,7 @@ def _closure(module: str) -> set[Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name in MECHANISM or name.startswith("tasks.tracking"):
+        if name in seen or name in MECHANISM or name.startswith(MECHANISMS):
             continue
         seen.add(name)
         path = _source(name)
