@@ -45,7 +45,7 @@ check: $(READY) ## style, types and import rules
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 
 test: $(READY) ## all tests (PLUMBLINE_DATA=folder adds the real-data cases)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## the unit tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit -m "not slow"
