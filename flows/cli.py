@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows import data_commands
+from flows import data_commands, store_commands
 from tasks.configuration import Configuration
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.settings import ROOT, Environment, load_as, load_configuration
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--trials", help="trials in all, earlier runs' included")
             command.add_argument("--objective", help="pretrain or finetune")
     data_commands.add(commands)
+    store_commands.add(commands)
     ui = commands.add_parser("ui", help="serve the Prefect and MLflow UIs over the same stores")
     ui.add_argument("--prefect-port", type=int, default=4200)
     ui.add_argument("--mlflow-port", type=int, default=5000)

@@ -40,11 +40,12 @@ from pydantic import BaseModel
 
 from tasks.configuration import aside
 from tasks.console import Bar, say
+from tasks.disk import disk_errno
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.log import Log
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
-from tasks.store import Store, disk_errno
+from tasks.store import Store
 from tasks.tracking import facts, runs
 from tasks.version import code_version
 

@@ -7,10 +7,7 @@ as absent, so damage costs a recomputation and never a wrong result.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,18 +18,12 @@ import fsspec
 from filelock import FileLock
 from pydantic import ValidationError
 
+from tasks.disk import flush, friendly_disk_errors
 from tasks.errors import UserError
 from tasks.records import Frozen, Outcome, Record
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
-DISK_REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "a file grew past the limit set for this process",
-    errno.EROFS: "it is on a read-only file system",
-}
-_PATH_REASONS = {errno.EACCES: "it is not writable", errno.ENOTDIR: "a part of its path is a file"}
 _verified: dict[Path, tuple[tuple[int, int, int], ...]] = {}
 
 
@@ -48,6 +39,22 @@ class Manifest(Frozen):
 
     record: Record
     files: dict[str, FileEntry]
+
+
+class Stored(Frozen):
+    """A finished folder in the store.
+
+    Attributes:
+        stage: The stage's name.
+        key: The folder's name.
+        size: Of its files (bytes).
+        changed: When it was finished (s since 1970).
+    """
+
+    stage: str
+    key: str
+    size: int
+    changed: float
 
 
 class Store:
@@ -206,6 +213,30 @@ class Store:
         shutil.rmtree(damaged, ignore_errors=True)
         flush(target_path.parent)
 
+    def folders(self) -> list[Stored]:
+        """Every finished folder, in the order of stage and key."""
+        found: list[Stored] = []
+        for manifest in sorted(self._fs.glob(f"{self._base}/*/*/{MANIFEST}")):
+            stage, key = manifest.split("/")[-3:-1]
+            if stage.startswith("."):
+                continue
+            try:
+                files = Manifest.model_validate_json(self._fs.cat_file(manifest)).files
+            except ValidationError:  # damaged; it would be computed again
+                files = {}
+            changed = self._fs.modified(manifest).timestamp()
+            size = sum(entry.size for entry in files.values())
+            found.append(Stored(stage=stage, key=key, size=size, changed=changed))
+        return found
+
+    def remove(self, stage: str, key: str) -> None:
+        """Delete a folder, its manifest first: whoever looks meanwhile finds it absent, not broken."""
+        with self.lock(stage, key), friendly_disk_errors(self.root):
+            self._fs.rm_file(f"{self._base}/{stage}/{key}/{MANIFEST}")
+            self._fs.rm(f"{self._base}/{stage}/{key}", recursive=True)
+            if not self.local:
+                shutil.rmtree(self.cache / "fetched" / stage / key, ignore_errors=True)
+
     def _aside(self) -> Path:
         """Work in progress stays on the store's own file system, so that a move is atomic."""
         return Path(self._base, ".aside") if self.local else self.cache
@@ -251,38 +282,3 @@ def intact(folder: Path) -> bool:
 def _stamp(path: Path) -> tuple[int, int, int]:
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def flush(path: Path) -> None:
-    """Ask the operating system to put a file or folder on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def disk_errno(error: Exception) -> int | None:
-    """The number of an error that a full or read-only disk gives, or None for any other.
-
-    Libraries written in Rust (Polars, safetensors) raise classes of their own and put the number
-    into the message.
-    """
-    number = error.errno if isinstance(error, OSError) else None
-    if found := re.search(r"\(os error (\d+)\)", str(error)):
-        number = int(found[1])
-    return number if number in DISK_REASONS else None
-
-
-@contextmanager
-def friendly_disk_errors(root: str) -> Iterator[None]:
-    """Turn what a disk can refuse into an error that names the store."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {**DISK_REASONS, **_PATH_REASONS}:
-            raise
-        raise UserError(
-            f"the store {root} cannot be written: {({**DISK_REASONS, **_PATH_REASONS})[error.errno]}",
-            "Free some space or set PLUMBLINE_STORE to another folder; finished stages are kept.",
-        ) from error

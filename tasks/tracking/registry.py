@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
-_DIGEST = "plumbline.digest"
-_OPPONENT = "plumbline.opponent"
+DIGEST = "plumbline.digest"
+OPPONENT = "plumbline.opponent"
 _VERDICT = "plumbline.verdict"
-_CORPUS = "plumbline.corpus"
-_START = "plumbline.start"
+CORPUS = "plumbline.corpus"
+START = "plumbline.start"
 _NEEDED = ("tensorflow", "keras", "tokenizers", "safetensors", "numpy", "mlflow")
 
 
@@ -52,7 +52,7 @@ def standing(candidate: Record) -> Standing:
     champion = _champion()
     if champion is None:
         return Standing(opponent=None, champion_version=None)
-    digest = champion.tags.get(_DIGEST)
+    digest = champion.tags.get(DIGEST)
     if digest is None:
         raise UserError(
             f"version {champion.version} of {Environment().model_name} is champion, but no night "
@@ -60,7 +60,7 @@ def standing(candidate: Record) -> Standing:
             "Point the alias `champion` at a version that has the tag plumbline.digest, or delete it.",
         )
     if digest == candidate.digest:
-        digest = champion.tags.get(_OPPONENT) or None
+        digest = champion.tags.get(OPPONENT) or None
     held = _version_of(digest) if digest else None
     return Standing(opponent=digest, champion_version=str(held.version) if held else None)
 
@@ -74,8 +74,8 @@ def to_start_from(corpus: Record) -> str | None:
     champion = _champion()
     if champion is None:
         return None
-    repeated = champion.tags.get(_CORPUS) == corpus.digest
-    digest: str = champion.tags.get(_START if repeated else _DIGEST, "")
+    repeated = champion.tags.get(CORPUS) == corpus.digest
+    digest: str = champion.tags.get(START if repeated else DIGEST, "")
     return digest or None
 
 
@@ -98,12 +98,12 @@ def to_ask(corpus: Record) -> Asked | None:
     whom it asked: the champion that was there before.
     """
     found = _champion()
-    if found is not None and found.tags.get(_CORPUS) == corpus.digest:
-        opponent = found.tags.get(_OPPONENT)
+    if found is not None and found.tags.get(CORPUS) == corpus.digest:
+        opponent = found.tags.get(OPPONENT)
         found = _version_of(opponent) if opponent else None
-    if found is None or not (found.tags.get(_DIGEST) and found.tags.get(_CORPUS)):
+    if found is None or not (found.tags.get(DIGEST) and found.tags.get(CORPUS)):
         return None
-    return Asked(digest=found.tags[_DIGEST], corpus=found.tags[_CORPUS])
+    return Asked(digest=found.tags[DIGEST], corpus=found.tags[CORPUS])
 
 
 @stage
@@ -156,7 +156,7 @@ def settle(
     promoted = decided.outcome.metrics.get("promoted", 0.0) > 0
     found = _version_of(candidate.digest)
     if found is None:
-        lineage = {_CORPUS: corpus.digest if corpus else "", _START: start or ""}
+        lineage = {CORPUS: corpus.digest if corpus else "", START: start or ""}
         found = _register(name, night, candidate, decided, held, lineage, promoted=promoted)
     current = _champion()
     serving = current is not None and current.version == found.version
@@ -200,7 +200,7 @@ def _register(
     for tag, value in {**lineage, "plumbline.night": night.name}.items():
         client().set_model_version_tag(name, made.version, tag, value)
     # Last, since it is by this tag that a finished registration is known.
-    client().set_model_version_tag(name, made.version, _DIGEST, candidate.digest)
+    client().set_model_version_tag(name, made.version, DIGEST, candidate.digest)
     return made
 
 
@@ -209,7 +209,7 @@ def _tag(
 ) -> None:
     """Say on a version whom it was judged against, and how that ended."""
     tags = {
-        _OPPONENT: held.opponent or "",
+        OPPONENT: held.opponent or "",
         _VERDICT: "promoted" if promoted else "refused",
         "plumbline.reason": decided.outcome.summary,
     }
@@ -246,5 +246,5 @@ def _champion() -> ModelVersion | None:
 def _version_of(digest: str) -> ModelVersion | None:
     """The newest version with this bundle whose registration was finished."""
     versions = client().search_model_versions(f"name = '{Environment().model_name}'")
-    found = [v for v in versions if v.tags.get(_DIGEST) == digest]
+    found = [v for v in versions if v.tags.get(DIGEST) == digest]
     return max(found, key=lambda v: int(v.version), default=None)
