@@ -35,6 +35,11 @@ def say(title: str, record: Record, seconds: float, *, reused: bool) -> None:
     )
 
 
+def note(text: str) -> None:
+    """Print a remark between the stages' lines."""
+    console.print(f"  [dim]{text}[/dim]", soft_wrap=True)
+
+
 @contextmanager
 def chatter_to(log: Path) -> Iterator[None]:
     """Send what libraries write to standard error to a file; our own lines still reach the terminal.

@@ -38,6 +38,9 @@ DEFAULTS = {
     "PREFECT_LOGGING_LEVEL": "INFO",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # Whether to wait for a server that went away is decided by `tracking.patience`.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "GIT_PYTHON_REFRESH": "quiet",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -69,6 +72,9 @@ class Environment(BaseSettings):
     )
     store: str = Field("", description="Root of the artifact store: a folder or an fsspec URL")
     tracking_uri: str = Field("", description="MLflow tracking server or database")
+    mlflow_patience: float = Field(
+        60.0, ge=0, description="How long a night waits for an MLflow server that went away (min)"
+    )
     studies: str = Field("", description="Database of the hyper-parameter studies, as a URL")
     experiment: str = Field("plumbline", description="MLflow experiment")
     model_name: str = Field(

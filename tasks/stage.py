@@ -46,7 +46,7 @@ from tasks.log import Log
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
 from tasks.store import Store
-from tasks.tracking import facts, runs
+from tasks.tracking import facts, outbox, runs
 from tasks.version import code_version
 
 _INJECTED = ("out", "log", "scratch")
@@ -124,7 +124,11 @@ class Stage:
         if run is not None:
             seconds = time.perf_counter() - started
             folder = store.fetch(record)
-            facts.log_stage(run, title, record, folder, seconds=seconds, reused=reused)
+            told = outbox.StageReport(
+                run_id=run, title=title, record=record, folder=str(folder),
+                seconds=seconds, reused=reused, at=outbox.now(),
+            )  # fmt: skip
+            outbox.tell(told)
         say(title, record, time.perf_counter() - started, reused=reused)
         if record.outcome.refusal:
             raise Refused(f"{title}: {record.outcome.refusal}", f"The details are in {record.uri}")
@@ -193,7 +197,7 @@ class LiveLog(Log):
         # What does not get through now is logged with the rest when the stage is done.
         if self._run is not None:
             with contextlib.suppress(Exception):
-                facts.log_curve(self._run, self._title, points)
+                outbox.try_to(lambda run: facts.log_curve(run, self._title, points), self._run)
 
     def _update_artifact(self, percent: float) -> None:
         # What is only shown must not end what is being computed.

@@ -1,5 +1,6 @@
 """The record of every run, and of every model, in MLflow: the only rooms that import it.
 
-`connection` reaches it, `runs` opens and closes runs, `facts` fills them, `registry` knows which
+`connection` reaches it and `patience` waits for it, `runs` opens and closes runs, `facts` fills them,
+`outbox` keeps what it could not be told, `retention` says what may go, `registry` knows which
 model is champion, and `served` is what the registry serves.
 """

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.request import urlopen
 
 from tasks.errors import UserError
 from tasks.settings import Environment
+from tasks.tracking.patience import Patient
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
 @cache
-def _client_for(uri: str) -> MlflowClient:
+def _client_for(uri: str) -> Patient:
     from mlflow import MlflowClient, set_registry_uri, set_tracking_uri
     from mlflow.exceptions import MlflowException
 
@@ -37,12 +38,12 @@ def _client_for(uri: str) -> MlflowClient:
             f"MLflow at {uri} does not answer: {error}",
             "Start the server or correct PLUMBLINE_TRACKING_URI.",
         ) from error
-    return client
+    return Patient(client)
 
 
 def client() -> MlflowClient:
-    """A client of the environment's tracking store."""
-    return _client_for(Environment().tracking)
+    """A client of the environment's tracking store, which waits for a server that went away."""
+    return cast("MlflowClient", _client_for(Environment().tracking))
 
 
 def experiment_id() -> str:

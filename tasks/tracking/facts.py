@@ -23,18 +23,35 @@ RECORD_MARK = "plumbline.record."  # tags by which later nights find what a stag
 
 
 def log_stage(
-    run_id: str, title: str, record: Record, folder: Path, *, seconds: float, reused: bool
+    run_id: str,
+    title: str,
+    record: Record,
+    folder: Path,
+    *,
+    seconds: float,
+    reused: bool,
+    at: int | None = None,
 ) -> None:
     """Tell MLflow what a stage said: metrics, curve, artifacts, dataset; once per run and stage.
 
     A reused stage logs what it logged the first time, so that every night's run is complete.
+
+    Args:
+        run_id: The run to tell it of.
+        title: The stage's title, which its figures bear.
+        record: What the stage left.
+        folder: Its folder.
+        seconds: What it took tonight.
+        reused: Whether it was computed before.
+        at: When it was done (ms since 1970), now by default. Told again with the same time, MLflow
+            keeps a figure once.
     """
     from mlflow.entities import RunTag
 
     mark = _STAGE_MARK + title
     if mark in client().get_run(run_id).data.tags:
         return
-    now = int(time.time() * 1000)
+    now = at or int(time.time() * 1000)
     points = _curve(folder)
     drawn = {name for point in points for name in point.metrics}  # these end in their own figure
     metrics = {f"{title}.{n}": v for n, v in record.outcome.metrics.items() if n not in drawn}
@@ -45,7 +62,7 @@ def log_stage(
             f"{title}.rows_{name}": float(count) for name, count in rows.model_dump().items()
         }
     _log_metrics(run_id, metrics, now)
-    log_curve(run_id, title, points)
+    log_curve(run_id, title, points, at=now)
     for name in record.outcome.artifacts:
         path = folder / name
         if path.is_dir():
@@ -58,7 +75,7 @@ def log_stage(
     how = "reused" if reused else "computed"
     tags = {
         RECORD_MARK + title: f"{record.stage} {record.key} {record.digest}",
-        mark: f"{time.time():.3f} {how} {seconds:.3f}",
+        mark: f"{now / 1000:.3f} {how} {seconds:.3f}",
     }
     client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
@@ -69,7 +86,7 @@ def _curve(folder: Path) -> list[Point]:
     return [Point.model_validate_json(line) for line in lines]
 
 
-def log_curve(run_id: str, title: str, points: Sequence[Point]) -> None:
+def log_curve(run_id: str, title: str, points: Sequence[Point], *, at: int | None = None) -> None:
     """Append points to a stage's curves; steps that the run already has are left out."""
     from mlflow.entities import Metric
 
@@ -77,7 +94,7 @@ def log_curve(run_id: str, title: str, points: Sequence[Point]) -> None:
         return
     mark = f"plumbline.curve.{title}"
     last = int(client().get_run(run_id).data.tags.get(mark, "-1"))
-    now = int(time.time() * 1000)
+    now = at or int(time.time() * 1000)
     new = [p for p in points if p.step > last]
     metrics = [Metric(f"{title}.{n}", v, now, p.step) for p in new for n, v in p.metrics.items()]
     for start in range(0, len(metrics), _BATCH):

@@ -18,6 +18,7 @@ from tasks.settings import ROOT, Environment
 from tasks.stage import open_store, stage
 from tasks.store import MANIFEST
 from tasks.tracking.connection import client
+from tasks.tracking.patience import patiently
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -124,7 +125,8 @@ def champion(*, digest: str, out: Path) -> Outcome:
 
     name = Environment().model_name
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(download_artifacts(f"models:/{name}/{found.version}", dst_path=folder))
+        address = f"models:/{name}/{found.version}"
+        path = Path(patiently(lambda: download_artifacts(address, dst_path=folder)))
         bundle = path / "artifacts" / "bundle"
         shutil.copytree(bundle, out, dirs_exist_ok=True)
     return Outcome(summary=f"version {found.version} of {name}")
@@ -157,7 +159,9 @@ def settle(
     found = _version_of(candidate.digest)
     if found is None:
         lineage = {CORPUS: corpus.digest if corpus else "", START: start or ""}
-        found = _register(name, night, candidate, decided, held, lineage, promoted=promoted)
+        found = patiently(
+            lambda: _register(name, night, candidate, decided, held, lineage, promoted=promoted)
+        )
     current = _champion()
     serving = current is not None and current.version == found.version
     if not promoted:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tasks.processes import identity, is_dead
 from tasks.records import Night
 from tasks.settings import ROOT
+from tasks.tracking import outbox
 from tasks.tracking.connection import client, experiment_id
 from tasks.tracking.facts import log_parameters
 
@@ -43,6 +44,7 @@ def open_night(name: str, configuration: BaseModel, flow_run_id: str | None) -> 
                 run_id=found[0].info.run_id,
                 started=found[0].data.tags["plumbline.started"],
             )
+    outbox.deliver()
     close_abandoned(experiment)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     tags = {"plumbline.kind": "night", "plumbline.started": started}
@@ -71,7 +73,7 @@ def subflow(name: str, configuration: BaseModel, night: Night | None) -> Iterato
         succeeded = True
     finally:
         _current.reset(token)
-        client().set_terminated(run_id, status="FINISHED" if succeeded else "FAILED")
+        _end(run_id, succeeded=succeeded)
         if own:
             close_night(night, succeeded=succeeded)
 
@@ -89,7 +91,12 @@ def _nested_run(night: Night, name: str) -> str:
 
 def close_night(night: Night, *, succeeded: bool) -> None:
     """End the parent run."""
-    client().set_terminated(night.run_id, status="FINISHED" if succeeded else "FAILED")
+    _end(night.run_id, succeeded=succeeded)
+
+
+def _end(run_id: str, *, succeeded: bool) -> None:
+    status = "FINISHED" if succeeded else "FAILED"
+    outbox.tell(outbox.StatusReport(run_id=run_id, status=status, at=outbox.now()))
 
 
 def close_abandoned(experiment: str) -> None:
