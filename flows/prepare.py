@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.augmentation.augment import augment
+from tasks.augmentation.translators import translators_digest
 from tasks.augmentation.wordnet import wordnet_digest
 from tasks.configuration import Configuration
 from tasks.console import heading
@@ -65,8 +66,9 @@ def prepare(
         )  # fmt: skip
         audited = audit(cleaned, config=c.fairness, seed=c.seed)
         augmented = augment(
-            cleaned, config=c.augment, seed=c.seed, wordnet=wordnet_digest(c.augment.wordnet)
-        )
+            cleaned, config=c.augment, seed=c.seed, wordnet=wordnet_digest(c.augment.wordnet),
+            translators=translators_digest(c.augment.back_translation),
+        )  # fmt: skip
         # After augmentation, since a counterfactual row belongs to the other group.
         corrected = correct(augmented, audited, config=c.fairness)
         labels = _labels(c, cleaned, signals, augmented)

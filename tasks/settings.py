@@ -23,7 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 _TEXTS = {
     f"source.{name}"
     for name in ("location", "text", "label", "timestamp", "split", "origin", "probes", "revision")
-} | {"augment.wordnet", "pretrain.start", "pretrain.revision", "search.study"}
+} | {
+    "augment.wordnet",
+    "augment.back_translation",
+    "pretrain.start",
+    "pretrain.revision",
+    "search.study",
+}
 _TEXTS |= {
     f"{section}.{name}" for section in ("tag", "pairs") for name in ("train", "validation", "test")
 } | {f"pairs.{name}" for name in ("first", "second", "label")}

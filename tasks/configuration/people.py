@@ -30,6 +30,19 @@ class Augmentation(Section):
     counterfactual_share: float = Field(
         0.5, ge=0, le=1, description="Share of gendered training rows given a swapped copy"
     )
+    typo_share: float = Field(
+        0.0, ge=0, le=1, description="Share of training rows given a copy with typing errors"
+    )
+    typo_words: float = Field(0.15, gt=0, le=0.5, description="Share of a row's words mistyped")
+    back_translation: str | None = Field(
+        None, min_length=1,
+        description="Translators there and back: `apertium:en-eo,eo-en`, or two Marian models "
+        "(folders or hub names) with a comma between them; without any no row is translated",
+        json_schema_extra=ASIDE,
+    )  # fmt: skip
+    back_translation_share: float = Field(
+        0.2, ge=0, le=1, description="Share of training rows given a back-translated copy"
+    )
     wordnet: str | None = Field(
         None, description="Folder or parquet of WordNet, for more synonyms", json_schema_extra=ASIDE
     )
