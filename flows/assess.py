@@ -22,9 +22,9 @@ from tasks.promotion.decide import decide
 from tasks.promotion.publish import publish
 from tasks.promotion.report import report
 from tasks.records import Night, Record
-from tasks.tracking import registry, runs
+from tasks.tracking import registering, registry, runs
 
-_settle = task(name="register", task_run_name="register", cache_policy=NO_CACHE)(registry.settle)
+_settle = task(name="register", task_run_name="register", cache_policy=NO_CACHE)(registering.settle)
 _publish = task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)(publish)
 
 
@@ -73,7 +73,13 @@ def assess(
             seed=c.seed,
         )
         registered = _settle(
-            night, candidate, decided, held, corpus=prepared["augment"], start=_bundle(trained)
+            night,
+            candidate,
+            decided,
+            held,
+            corpus=prepared["augment"],
+            calibrated=judged["calibration"],
+            start=_bundle(trained),
         )
         stages = {
             **prepared,

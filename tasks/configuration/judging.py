@@ -14,6 +14,12 @@ class Evaluation(Section):
     bootstrap: int = Field(
         1000, ge=50, le=100_000, description="Bootstrap resamples of an interval"
     )
+    answer_risk: float = Field(
+        0.1, gt=0, lt=1, description="Wrong answers that the served model may give (share)"
+    )
+    answer_level: float = Field(
+        0.9, gt=0.5, lt=1, description="Level at which that is to be shown on validation rows"
+    )
     attack_rows: int = Field(
         60, ge=0, le=10_000, description="Test rows attacked; 0 turns attacks off"
     )

@@ -10,6 +10,9 @@ the Brier score cannot. A row whose label the model does not know counts as wron
 class as one that was given probability 0.
 
 ECE is biased upward on few rows, for noise in a bin never cancels; its interval shows how much.
+
+Both are also given at the temperature that validation rows ask for, with what would be answered,
+and how well, if the model kept silent below a confidence chosen on them (see `selective`).
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.configuration import Evaluation
-from tasks.evaluation.bootstrap import interval, wilson
+from tasks.evaluation.bootstrap import interval, share, wilson
+from tasks.evaluation.selective import least_confidence, temperature, tempered
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
@@ -38,9 +42,11 @@ def calibration(quality: Path, *, config: Evaluation, seed: int, out: Path, log:
 
     Args:
         quality: The quality stage's folder, with one row of probabilities per test row.
-        config: Number of resamples.
+        config: Number of resamples; the wrong answers that are allowed when silence is.
         seed: Seed of the resamples.
-        out: Gets `calibration.json`: ece, brier, bins.
+        out: Gets `calibration.json`: ece, brier, bins; and, if there are validation rows,
+            `selective`: temperature, threshold (None if none is shown to do), and of the test rows
+            ece and brier at that temperature, coverage, and risk of what is answered.
         log: Unused; the stage takes well under a second.
 
     Returns:
@@ -60,12 +66,15 @@ def calibration(quality: Path, *, config: Evaluation, seed: int, out: Path, log:
         statistic=expected_calibration_error,
     )
     brier = interval(_brier_of(rows), resamples=config.bootstrap, seed=seed)
-    found = {
+    found: dict[str, Any] = {
         "rows": len(rows),
         "ece": ece,
         "brier": brier,
         "bins": reliability_bins(confidence, correct),
     }
+    if (quality / "validation.parquet").exists():
+        tuning = pl.read_parquet(quality / "validation.parquet")
+        found["selective"] = _selective(tuning, rows, config, seed)
     (out / "calibration.json").write_bytes(orjson.dumps(found, option=_JSON))
     return Outcome(
         summary=f"ECE {ece['value']:.3f}, Brier {brier['value']:.3f} on {len(rows):,} rows",
@@ -142,7 +151,40 @@ def _bin_of(confidence: NDArray[Any], bins: int) -> NDArray[np.int64]:
 
 
 def _brier_of(rows: pl.DataFrame) -> NDArray[Any]:
+    return brier_scores(*_shares(rows))
+
+
+def _shares(rows: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The probabilities, (n, C), and the true classes, (n,); -1 for one that the model lacks."""
     columns = [c for c in rows.columns if c.startswith("p_")]
     index = {c.removeprefix("p_"): i for i, c in enumerate(columns)}
     classes = np.array([index.get(label, -1) for label in rows["label"]], dtype=np.int64)
-    return brier_scores(rows.select(columns).to_numpy(), classes)
+    return rows.select(columns).to_numpy(), classes
+
+
+def _selective(
+    tuning: pl.DataFrame, rows: pl.DataFrame, config: Evaluation, seed: int
+) -> dict[str, Any]:
+    """Temperature and threshold of the validation rows, and what they do to the test rows."""
+    t = temperature(*_shares(tuning))
+    sure = tempered(_shares(tuning)[0], t).max(axis=1)
+    right = tuning["correct"].to_numpy()
+    threshold = least_confidence(sure, right, config.answer_risk, config.answer_level)
+    shares, classes = _shares(rows)
+    shares = tempered(shares, t)
+    confidence, correct = shares.max(axis=1), rows["correct"].to_numpy()
+    draws: dict[str, Any] = {"resamples": config.bootstrap, "seed": seed}
+    answered = confidence >= (threshold if threshold is not None else 0.0)
+    return {
+        "temperature": t,
+        "threshold": threshold,
+        "validation_rows": len(tuning),
+        "risk_allowed": config.answer_risk,
+        "level": config.answer_level,
+        "ece": interval(
+            np.stack([confidence, correct], axis=1), statistic=expected_calibration_error, **draws
+        ),
+        "brier": interval(brier_scores(shares, classes), **draws),
+        "coverage": share(answered, **draws),
+        "risk": share(~correct[answered], **draws) if answered.any() else None,
+    }

@@ -54,7 +54,8 @@ def quality(
         config: Number of rows and of resamples.
         seed: Seed of the choice of rows, of the hidden words and of the resamples.
         out: Gets `predictions.parquet`, if the model has classes and test rows have labels,
-            `mlm.parquet` (a row per test row) and `quality.json`.
+            the same of validation rows as `validation.parquet`, `mlm.parquet` (a row per test
+            row) and `quality.json`.
         log: Progress.
 
     Returns:
@@ -63,7 +64,7 @@ def quality(
     from models.bundle import TextModel
 
     text_model = TextModel.load(model)
-    rows = _test_rows(corpus, config.max_rows, seed)
+    rows = _rows_of("test", corpus, config.max_rows, seed)
     found: dict[str, Any] = {"rows": len(rows), "vocabulary": text_model.reader.vocabulary}
     if rows.is_empty():
         found["skipped"] = "the data has no test rows"
@@ -76,6 +77,10 @@ def quality(
     if text_model.has_head and len(labelled):
         predictions = _predict(text_model, labelled, log)
         predictions.write_parquet(out / "predictions.parquet")
+        tuning = _rows_of("validation", corpus, config.max_rows, seed)
+        tuning = tuning.filter(pl.col("label").is_not_null())
+        if len(tuning):
+            _predict(text_model, tuning, log).write_parquet(out / "validation.parquet")
         found |= _judge_classes(predictions, text_model.classes, config.bootstrap, seed)
     (out / "quality.json").write_bytes(orjson.dumps(found, option=_JSON))
     return _outcome(found)
@@ -124,8 +129,8 @@ def hidden_words(text: str, row_id: str, seed: int) -> list[tuple[int, int]]:
     return [spans[i] for i in chosen]
 
 
-def _test_rows(corpus: Path, most: int, seed: int) -> pl.DataFrame:
-    rows = pl.read_parquet(corpus / "corpus.parquet").filter(pl.col("split") == "test")
+def _rows_of(split: str, corpus: Path, most: int, seed: int) -> pl.DataFrame:
+    rows = pl.read_parquet(corpus / "corpus.parquet").filter(pl.col("split") == split)
     rows = rows.sort("row_id")
     if len(rows) <= most:
         return rows

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import UserError
-from tasks.records import Frozen, Night, Outcome, Record
-from tasks.settings import ROOT, Environment
-from tasks.stage import open_store, stage
-from tasks.store import MANIFEST
+from tasks.records import Frozen, Outcome, Record
+from tasks.settings import Environment
+from tasks.stage import stage
 from tasks.tracking.connection import client
 from tasks.tracking.patience import patiently
 
@@ -26,10 +24,8 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 DIGEST = "plumbline.digest"
 OPPONENT = "plumbline.opponent"
-_VERDICT = "plumbline.verdict"
 CORPUS = "plumbline.corpus"
 START = "plumbline.start"
-_NEEDED = ("tensorflow", "keras", "tokenizers", "safetensors", "numpy", "mlflow")
 
 
 class Standing(Frozen):
@@ -50,7 +46,7 @@ def standing(candidate: Record) -> Standing:
     A candidate that is itself the champion keeps the opponent it won against, so that repeating a
     night repeats its verdict and computes nothing.
     """
-    champion = _champion()
+    champion = current()
     if champion is None:
         return Standing(opponent=None, champion_version=None)
     digest = champion.tags.get(DIGEST)
@@ -62,7 +58,7 @@ def standing(candidate: Record) -> Standing:
         )
     if digest == candidate.digest:
         digest = champion.tags.get(OPPONENT) or None
-    held = _version_of(digest) if digest else None
+    held = version_of(digest) if digest else None
     return Standing(opponent=digest, champion_version=str(held.version) if held else None)
 
 
@@ -72,7 +68,7 @@ def to_start_from(corpus: Record) -> str | None:
     That is the champion; but a champion that was trained on this very corpus was a repetition of
     tonight, and tonight starts where it did, so that repeating a night computes nothing.
     """
-    champion = _champion()
+    champion = current()
     if champion is None:
         return None
     repeated = champion.tags.get(CORPUS) == corpus.digest
@@ -98,10 +94,10 @@ def to_ask(corpus: Record) -> Asked | None:
     A champion that was trained on this very corpus was a repetition of tonight, and tonight asks
     whom it asked: the champion that was there before.
     """
-    found = _champion()
+    found = current()
     if found is not None and found.tags.get(CORPUS) == corpus.digest:
         opponent = found.tags.get(OPPONENT)
-        found = _version_of(opponent) if opponent else None
+        found = version_of(opponent) if opponent else None
     if found is None or not (found.tags.get(DIGEST) and found.tags.get(CORPUS)):
         return None
     return Asked(digest=found.tags[DIGEST], corpus=found.tags[CORPUS])
@@ -115,7 +111,7 @@ def champion(*, digest: str, out: Path) -> Outcome:
         digest: The bundle's content digest, by which the registry finds the version.
         out: Folder to write to.
     """
-    found = _version_of(digest)
+    found = version_of(digest)
     if found is None:
         raise UserError(
             f"the champion {digest[:12]} is not in the registry",
@@ -132,110 +128,8 @@ def champion(*, digest: str, out: Path) -> Outcome:
     return Outcome(summary=f"version {found.version} of {name}")
 
 
-def settle(
-    night: Night,
-    candidate: Record,
-    decided: Record,
-    held: Standing,
-    *,
-    corpus: Record | None = None,
-    start: str | None = None,
-) -> str:
-    """Register a judged candidate, once, and make it champion if the verdict says so.
-
-    Args:
-        night: Whose run the model is logged in.
-        candidate: The bundle.
-        decided: The verdict.
-        held: What the registry said before.
-        corpus: What the candidate was trained on.
-        start: Digest of the bundle that its training started from, if from one.
-
-    Returns:
-        One sentence on what was done.
-    """
-    name = Environment().model_name
-    promoted = decided.outcome.metrics.get("promoted", 0.0) > 0
-    found = _version_of(candidate.digest)
-    if found is None:
-        lineage = {CORPUS: corpus.digest if corpus else "", START: start or ""}
-        found = patiently(
-            lambda: _register(name, night, candidate, decided, held, lineage, promoted=promoted)
-        )
-    current = _champion()
-    serving = current is not None and current.version == found.version
-    if not promoted:
-        still = ", yet it is the champion that serves" if serving else ""
-        return f"version {found.version} of {name} is registered and was refused{still}"
-    if not serving:
-        _tag(name, found, decided, held, promoted=True)
-        client().set_registered_model_alias(name, ALIAS, found.version)
-    return f"version {found.version} of {name} is champion"
-
-
-def _register(
-    name: str,
-    night: Night,
-    candidate: Record,
-    decided: Record,
-    held: Standing,
-    lineage: dict[str, str],
-    *,
-    promoted: bool,
-) -> ModelVersion:
-    import mlflow
-
-    folder = open_store().fetch(candidate)
-    with tempfile.TemporaryDirectory() as temporary, mlflow.start_run(run_id=night.run_id):
-        bundle = Path(temporary, "bundle")
-        shutil.copytree(folder, bundle, ignore=shutil.ignore_patterns(MANIFEST))
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(Path(__file__).with_name("served.py")),
-            artifacts={"bundle": str(bundle)},
-            code_paths=[str(ROOT / "models")],
-            pip_requirements=[f"{package}=={version(package)}" for package in _NEEDED],
-            input_example=None,
-            signature=_signature(),
-            registered_model_name=name,
-        )
-    made = client().get_model_version(name, info.registered_model_version)
-    _tag(name, made, decided, held, promoted=promoted)
-    for tag, value in {**lineage, "plumbline.night": night.name}.items():
-        client().set_model_version_tag(name, made.version, tag, value)
-    # Last, since it is by this tag that a finished registration is known.
-    client().set_model_version_tag(name, made.version, DIGEST, candidate.digest)
-    return made
-
-
-def _tag(
-    name: str, version_: ModelVersion, decided: Record, held: Standing, *, promoted: bool
-) -> None:
-    """Say on a version whom it was judged against, and how that ended."""
-    tags = {
-        OPPONENT: held.opponent or "",
-        _VERDICT: "promoted" if promoted else "refused",
-        "plumbline.reason": decided.outcome.summary,
-    }
-    for tag, value in tags.items():
-        client().set_model_version_tag(name, version_.version, tag, value)
-
-
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Map
-
-    answer = [
-        ColSpec(DataType.string, "label"),
-        ColSpec(DataType.double, "confidence"),
-        ColSpec(Map(DataType.double), "probabilities"),
-    ]
-    # Unnamed, so that a list of texts is taken as well as a table of one column.
-    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(answer))
-
-
-def _champion() -> ModelVersion | None:
+def current() -> ModelVersion | None:
+    """The version that the alias `champion` points at, None where there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -247,7 +141,7 @@ def _champion() -> ModelVersion | None:
         return None
 
 
-def _version_of(digest: str) -> ModelVersion | None:
+def version_of(digest: str) -> ModelVersion | None:
     """The newest version with this bundle whose registration was finished."""
     versions = client().search_model_versions(f"name = '{Environment().model_name}'")
     found = [v for v in versions if v.tags.get(DIGEST) == digest]

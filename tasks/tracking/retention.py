@@ -19,7 +19,7 @@ from tasks.settings import Environment
 from tasks.store import Store, Stored
 from tasks.tracking.connection import client, experiment_id
 from tasks.tracking.facts import RECORD_MARK
-from tasks.tracking.registry import ALIAS, CORPUS, DIGEST, OPPONENT, START
+from tasks.tracking.registry import CORPUS, DIGEST, OPPONENT, START, current
 from tasks.tracking.runs import close_abandoned
 
 if TYPE_CHECKING:
@@ -157,15 +157,7 @@ def _versions() -> list[ModelVersion]:
 
 def _lineage() -> Iterator[str]:
     """Runs of the champion, and of the versions that its training started from."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        version = client().get_model_version_by_alias(Environment().model_name, ALIAS)
-    except MlflowException as error:
-        # The same two as in `registry`: no such model, or no such alias.
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return
+    version = current()
     by_digest = {v.tags.get(DIGEST): v for v in _versions()}
     seen: set[str] = set()
     while version is not None and version.version not in seen:

@@ -1,5 +1,6 @@
 """The whole night: complete, tracked, reused when repeated, and whole again after a kill."""
 
+import json
 import os
 import re
 import signal
@@ -97,14 +98,20 @@ def test_mlflow_holds_a_parent_with_three_children_and_the_registered_model_answ
     code = (
         "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]);"
         "m = mlflow.pyfunc.load_model('models:/plumbline/1');"
-        "print(m.predict(['Colleagues describe her as brilliant.', '']).to_json())"
+        "told = m.predict(['Colleagues describe her as brilliant.', ''], {'attributions': True});"
+        "print(told.to_json(orient='records'))"
     )
     uri = f"sqlite:///{home / 'mlflow.db'}"
     done = subprocess.run(
         [sys.executable, "-c", code, uri], cwd=home, capture_output=True, text=True, check=True
     )
-    assert '"label"' in done.stdout
-    assert "praised" in done.stdout
+    praised, nothing = json.loads(done.stdout)
+    assert praised["label"] == "praised"
+    assert praised["confidence"] == max(praised["probabilities"].values())
+    assert {praised["abstained"], nothing["abstained"]} <= {True, False}
+    strongest = max(praised["attributions"], key=lambda word: word["value"])
+    assert strongest["word"] == "brilliant"
+    assert nothing["attributions"] == []
 
 
 @pytest.mark.slow

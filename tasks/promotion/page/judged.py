@@ -83,7 +83,37 @@ def calibration(shelf: Shelf) -> dict[str, Any]:
         "why": shelf.why_not("calibration") or ("" if found else "No result was written."),
         "plot": reliability(found.get("bins") or []),
         "figures": figures(found, ("ece",), "share") + figures(found, ("brier",), "0 to 2"),
+        "selective": _selective(found.get("selective") or {}),
     }
+
+
+def _selective(found: dict[str, Any]) -> str:
+    """From which confidence on the served model answers, and how that ends, in sentences."""
+    if not found:
+        return ""
+    scale = (
+        f"At the temperature {numbers.plain(found['temperature'], 2)}, fitted on "
+        f"{numbers.count(found['validation_rows'])} validation rows, the calibration error is "
+        f"{numbers.percent(found['ece']['value'])}."
+    )
+    allowed = numbers.percent(found["risk_allowed"], 0)
+    level = numbers.percent(found["level"], 0)
+    if found["threshold"] is None:
+        return (
+            f"{scale} No confidence was shown, at a level of {level}, to keep wrong answers to "
+            f"{allowed}; the served model answers always."
+        )
+    risk = found["risk"]
+    wrong = (
+        f"{numbers.percent(risk['value'])} ({numbers.span(figure(risk))}) of them wrong"
+        if risk
+        else "none"
+    )
+    return (
+        f"{scale} To keep wrong answers to {allowed} (level {level}), the served model answers from "
+        f"a confidence of {numbers.percent(found['threshold'])}: "
+        f"{numbers.percent(found['coverage']['value'], 0)} of the test rows, {wrong}."
+    )
 
 
 def by_group(shelf: Shelf) -> dict[str, Any]:

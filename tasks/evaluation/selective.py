@@ -1,0 +1,96 @@
+"""When to answer and when to keep silent, chosen on validation rows.
+
+Confidence is first brought to scale: dividing the log-probabilities by one temperature T, the one
+under which the validation labels are likeliest, changes no answer and makes "80 % sure" mean it
+(Guo, Pleiss, Sun and Weinberger 2017, arXiv:1706.04599).
+
+Then the least confidence at which an answer is given: the largest share of the validation rows,
+surest first, of which it is shown, at a stated level, that no more than a stated part is answered
+wrong (selection with guaranteed risk; Geifman and El-Yaniv 2017, arXiv:1705.08500). The bound is
+Clopper and Pearson's, at a level divided by the number of shares that were looked at.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FARTHEST = 3.0  # |log T|
+_SMALLEST = 1e-12
+
+
+def temperature(probabilities: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
+    """The temperature under which the labels are likeliest.
+
+    Args:
+        probabilities: (n, C), of at least one row.
+        classes: (n,) index of the true class; -1, none of the C, is left out.
+
+    Returns:
+        T > 0; above 1 the model was too sure of itself. 1 where no row has a known class.
+    """
+    from scipy.optimize import minimize_scalar
+
+    known = classes >= 0
+    logs = np.log(np.maximum(probabilities[known], _SMALLEST))
+    truth = classes[known]
+    if not len(truth):
+        return 1.0
+
+    def loss(log_t: float) -> float:
+        scores = logs / np.exp(log_t)
+        scores = scores - scores.max(axis=1, keepdims=True)
+        of_truth = scores[np.arange(len(truth)), truth]
+        return float((np.log(np.exp(scores).sum(axis=1)) - of_truth).mean())
+
+    found = minimize_scalar(loss, bounds=(-_FARTHEST, _FARTHEST), method="bounded")
+    return float(np.exp(found.x))
+
+
+def tempered(probabilities: NDArray[np.float64], t: float) -> NDArray[np.float64]:
+    """The probabilities at a temperature, (n, C); rows sum to 1."""
+    scores = np.log(np.maximum(probabilities, _SMALLEST)) / t
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def least_confidence(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], risk: float, level: float
+) -> float | None:
+    """The least confidence at which answers are shown to be wrong no more often than `risk`.
+
+    Args:
+        confidence: (n,) of the answers to validation rows.
+        correct: (n,) whether they were right.
+        risk: Largest share of wrong answers among those given.
+        level: Of confidence in that.
+
+    Returns:
+        The confidence, or None where it is shown at none.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sure, wrong = confidence[order], np.cumsum(~correct[order])
+    # Whoever is as sure as the last one answered is answered too.
+    ends = np.flatnonzero(np.append(sure[1:] < sure[:-1], True)) + 1 if len(sure) else []
+    if not len(ends):
+        return None
+    delta = (1 - level) / max(1, ceil(log2(len(ends))) + 1)
+    found: float | None = None
+    low, high = 0, len(ends) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        answered = int(ends[middle])
+        if _bound(int(wrong[answered - 1]), answered, delta) <= risk:
+            found, low = float(sure[answered - 1]), middle + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def _bound(errors: int, answers: int, delta: float) -> float:
+    """Clopper and Pearson's upper bound of a share, missed with probability `delta`."""
+    from scipy.stats import beta
+
+    return 1.0 if errors == answers else float(beta.ppf(1 - delta, errors + 1, answers - errors))
