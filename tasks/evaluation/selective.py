@@ -73,9 +73,9 @@ def least_confidence(
     order = np.argsort(-confidence, kind="stable")
     sure, wrong = confidence[order], np.cumsum(~correct[order])
     # Whoever is as sure as the last one answered is answered too.
-    ends = np.flatnonzero(np.append(sure[1:] < sure[:-1], True)) + 1 if len(sure) else []
-    if not len(ends):
+    if not len(sure):
         return None
+    ends = np.flatnonzero(np.append(sure[1:] < sure[:-1], True)) + 1
     delta = (1 - level) / max(1, ceil(log2(len(ends))) + 1)
     found: float | None = None
     low, high = 0, len(ends) - 1
