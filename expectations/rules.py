@@ -215,8 +215,14 @@ def read_suite(path: Path) -> dict[str, Any]:
         raise SuiteError(f"the suite file {path} cannot be read: {error.strerror}") from error
     if not isinstance(suite, dict) or not isinstance(suite.get("expectations"), list):
         raise SuiteError(f"{path.name} holds no list `expectations`")
-    if not isinstance(suite.get("name"), str):
+    if not isinstance(suite.get("name"), str) or not suite["name"].strip():
         raise SuiteError(f"{path.name} has no `name`")
+    meta = suite.get("meta")
+    if not isinstance(meta, dict | None):
+        raise SuiteError(f"{path.name}: `meta` is no object")
+    alarm = (meta or {}).get("false_alarm", 0.05)
+    if not isinstance(alarm, float | int) or not 0 < alarm < 1:
+        raise SuiteError(f"{path.name}: `meta.false_alarm` is {alarm!r}, and no share")
     for place, item in enumerate(suite["expectations"], start=1):
         if not isinstance(item, dict) or not isinstance(item.get("type"), str):
             raise SuiteError(f"{path.name}: expectation {place} has no `type`")

@@ -166,7 +166,7 @@ def _splits(rows: pl.DataFrame, config: Source) -> list[str]:
     hashed = schema.hash_split(rows["digest"].to_list(), config.validation_share, config.test_share)
     given = rows["split"]
     if given.null_count() == len(given):
-        return _with_training_rows(hashed)
+        return _with_training_rows(hashed, config)
     counts = Counter(given.fill_null(""))
     known = {name: schema.canonical_split(name) for name in counts}
     unknown = [f"{n or '(empty)'!r} ({counts[n]} rows)" for n in sorted(counts) if not known[n]]
@@ -180,15 +180,15 @@ def _splits(rows: pl.DataFrame, config: Source) -> list[str]:
     for name, by_hash in zip(given, hashed, strict=True):
         split = known[name] or "train"
         splits.append(by_hash if split == "train" and by_hash not in present else split)
-    return _with_training_rows(splits)
+    return _with_training_rows(splits, config)
 
 
-def _with_training_rows(splits: list[str]) -> list[str]:
+def _with_training_rows(splits: list[str], config: Source) -> list[str]:
     """Rows so few or so alike that chance left none to train on: then there is nothing to do."""
     if "train" not in splits:
         counts = ", ".join(f"{n} {split}" for split, n in Counter(splits).items())
         raise UserError(
-            f"no row is left to train on: {counts}",
+            f"{config.location!r} leaves no row to train on: {counts}",
             "Give more (or more varied) rows, or a split column.",
         )
     return splits
