@@ -1,14 +1,16 @@
 """The correction for what all gradients have in common: R^(-1/2), and unit length.
 
 R is the mean outer product of projected gradients, which near a minimum stands for the loss's second
-derivative. What many rows or most queries share, such as "this is a sentence about a birth place", has large
+derivative. What many rows or most queries share, such as asking for some birth place, has large
 entries there and is taken back, so that what is left tells texts apart. As in TrackStar
 
     R = task_share * R_queries + (1 - task_share) * R_rows
 
 in one block for each weight matrix (Chang et al. 2024, section 3, https://arxiv.org/abs/2410.17413).
-Both parts are means over vectors of length 1 and each is brought to a mean eigenvalue of 1. A
-share `damping` of the identity is added, since R has no more directions than it was given texts.
+A share `damping` of the identity is added, since R has no more directions than it was given texts.
+
+Here each matrix's part of a gradient is brought to length 1 first, so that every matrix has a say;
+otherwise the embedding and the feed-forward layers, whose gradients are long, have nearly all of it.
 """
 
 from __future__ import annotations
@@ -21,29 +23,22 @@ import numpy.typing as npt
 Float32 = npt.NDArray[np.float32]
 
 
-def unit(vectors: Float32) -> Float32:
-    """Each row (N, d) with length 1, or 0 where it is 0."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-30), np.float32)
-
-
 def autocorrelation(chunks: Iterable[Float32], blocks: int) -> Float32:
-    """The mean outer product of unit vectors, by block and with a mean eigenvalue of 1.
+    """The mean outer product of the vectors' unit parts, times the length of a part.
 
     Args:
-        chunks: Vectors (n, d), as many at once as memory takes.
-        blocks: Equal parts of d.
+        chunks: Projected gradients (n, d), as many at once as memory takes.
+        blocks: Equal parts of d, one a matrix.
 
     Returns:
-        float32 (blocks, d / blocks, d / blocks); zeros where there are no vectors.
+        float32 (blocks, d / blocks, d / blocks), with a mean eigenvalue of 1.
     """
-    total: npt.NDArray[np.float64] | float = 0.0
+    total, count = np.zeros(()), 0
     for chunk in chunks:
-        parts = unit(chunk).reshape(len(chunk), blocks, -1).transpose(1, 2, 0)  # (blocks, b, n)
-        total = total + np.matmul(parts, parts.transpose(0, 2, 1)).astype(np.float64)
-    total = np.asarray(total)
-    mean = np.trace(total, axis1=1, axis2=2) / total.shape[-1]
-    return np.asarray(total / np.maximum(mean, 1e-30)[:, None, None], np.float32)
+        parts = _unit_parts(chunk, blocks)
+        total = total + np.matmul(parts.transpose(0, 2, 1), parts).astype(np.float64)
+        count += len(chunk)
+    return np.asarray(total * (total.shape[-1] / max(count, 1)), np.float32)
 
 
 def inverse_root(
@@ -58,16 +53,23 @@ def inverse_root(
         damping: Share of the identity.
     """
     mixed = rows if queries is None else task_share * queries + (1 - task_share) * rows
-    identity = np.eye(mixed.shape[-1], dtype=np.float64)
-    found = []
-    for block in mixed.astype(np.float64):
-        values, vectors = np.linalg.eigh((1 - damping) * block + damping * identity)
-        found.append((vectors * np.maximum(values, 1e-12) ** -0.5) @ vectors.T)
-    return np.stack(found).astype(np.float32)
+    identity = np.eye(mixed.shape[-1], dtype=np.float32)
+    values, vectors = np.linalg.eigh((1 - damping) * mixed + damping * identity)
+    scaled = vectors * np.maximum(values, 1e-6)[:, None, :] ** -0.5
+    return np.asarray(np.matmul(scaled, vectors.transpose(0, 2, 1)), np.float32)
 
 
 def encode(vectors: Float32, roots: Float32) -> Float32:
     """Projected gradients (N, d) as unit vectors whose inner products are the influences."""
-    parts = unit(vectors).reshape(len(vectors), len(roots), -1).transpose(1, 0, 2)
-    corrected = np.matmul(parts, roots).transpose(1, 0, 2).reshape(len(vectors), -1)
-    return unit(corrected)
+    corrected = np.matmul(_unit_parts(vectors, len(roots)), roots)
+    return _unit(corrected.transpose(1, 0, 2).reshape(len(vectors), -1))
+
+
+def _unit_parts(vectors: Float32, blocks: int) -> Float32:
+    """Vectors (n, d) in blocks (blocks, n, d / blocks), each with length 1, or 0 where it is 0."""
+    return _unit(vectors.reshape(len(vectors), blocks, -1)).transpose(1, 0, 2)
+
+
+def _unit(vectors: Float32) -> Float32:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-30), np.float32)

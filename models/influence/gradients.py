@@ -5,8 +5,9 @@ output is said to depend on it in such a way that the gradient of Z is `(A P)^T 
 (positions, m) what came into the matrix and B (positions, n) the gradient of what went out. That is
 the projected gradient of the matrix for that text alone. The output's values do not change.
 
-The embedding is such a matrix, too: what came in are token ids, whose rows of P are looked up; and
-where the decoder is the embedding transposed, both uses add up, as they do in training.
+The embedding is such a matrix, too: what came in are token ids, whose rows of P are looked up. Where
+the decoder is the embedding transposed, its two uses are told apart all the same, as two matrices:
+what a text says of reading a word, and of saying it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from models.influence.moments import DECODER, EMBEDDING
 from models.influence.projection import Projection
 from models.network.encoder import MaskedLanguageModel
 from models.network.taps import tapping
@@ -27,7 +29,6 @@ from models.text.batching import batches, pad
 from models.training.objective import cross_entropy
 
 Float32 = npt.NDArray[np.float32]
-_EMBEDDING, _DECODER = "encoder/token_embedding/embeddings", "decoder_weight"
 _POSITIONS = 4096  # of a batch, copies and padding included
 
 
@@ -140,22 +141,24 @@ class _Watcher:
 
     def __call__(self, weight: keras.Variable, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """See `models.network.taps`."""
-        name = self._names.get(weight.path)
+        name = self._names[weight.path]
+        turned = name in (EMBEDDING, DECODER)  # y = x W^T
+        name = DECODER if turned else name
         if name not in self._own:
             return y
         left, right = self._factors[name]
         came_in = _flat(x)
-        if name in (_EMBEDDING, _DECODER):  # y = x W^T
+        if turned:
             return self._watched(name, y, lambda g: (_flat(g) @ left, came_in @ right))
         return self._watched(name, y, lambda g: (came_in @ left, _flat(g) @ right))
 
     def lookup(self, tokens: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
         """As the call, of the embeddings that were looked up for the tokens."""
-        if _EMBEDDING not in self._own:
+        if EMBEDDING not in self._own:
             return embeddings
-        left, right = self._factors[_EMBEDDING]
+        left, right = self._factors[EMBEDDING]
         rows = tf.gather(left, tf.reshape(tokens, (-1,)))
-        return self._watched(_EMBEDDING, embeddings, lambda g: (rows, _flat(g) @ right))
+        return self._watched(EMBEDDING, embeddings, lambda g: (rows, _flat(g) @ right))
 
     def _watched(self, name: str, y: tf.Tensor, sides: Any) -> tf.Tensor:
         count = self._count

@@ -26,14 +26,19 @@ from models.network.weights import named
 FILE = "moments.safetensors"
 Float32 = npt.NDArray[np.float32]
 Moments = dict[str, tuple[Float32, Float32]]
+EMBEDDING, DECODER = "encoder/token_embedding/embeddings", "decoder_weight"
 _ROWS, _COLUMNS = "rows", "columns"
 # A token that the last steps did not have is not as surprising as its moment of nearly 0 says.
 _LEAST = 1e-3  # of the mean row or column
 
 
 def matrices(model: keras.Model) -> dict[str, tuple[int, int]]:
-    """The shapes of the model's weight matrices, by path; norms and biases are left out."""
-    shapes = {name: tuple(weight.shape) for name, weight in named(model).items()}
+    """The shapes of the model's weight matrices, by path; norms and biases are left out.
+
+    A decoder that is the embedding transposed counts as a matrix of its own.
+    """
+    shapes = {name: weight.shape for name, weight in named(model).items()}
+    shapes.setdefault(DECODER, shapes[EMBEDDING])
     return {name: (shape[0], shape[1]) for name, shape in shapes.items() if len(shape) == 2}
 
 
@@ -51,7 +56,8 @@ def save(
     by_path = {v.path: moment for v, moment in zip(variables, second, strict=True)}
     weights, tensors = named(model), {}
     for name in matrices(model):
-        moment = np.asarray(by_path[weights[name].path], np.float64)
+        weight = weights.get(name, weights[EMBEDDING])
+        moment = np.asarray(by_path[weight.path], np.float64)
         tensors[f"{name}/{_ROWS}"] = moment.mean(axis=1).astype(np.float32)
         tensors[f"{name}/{_COLUMNS}"] = moment.mean(axis=0).astype(np.float32)
     save_file(tensors, str(path))

@@ -44,14 +44,17 @@ class Tracing(Section):
 
     enabled: bool = Field(True, description="Whether to trace at all")
     dimensions: int = Field(
-        4096, ge=16, le=1 << 18, description="Most numbers of a row's projected gradient"
+        8192, ge=16, le=1 << 18, description="Most numbers of a row's projected gradient"
     )
     copies: int = Field(
         3, ge=1, le=20,
-        description="Copies in which a row is read, each with another part of its tokens hidden",
+        description="Copies in which a row is read, each with other words hidden",
     )  # fmt: skip
+    hidden_share: float = Field(
+        0.5, gt=0, le=1, description="Share of a row's words hidden in one of them, rarest first"
+    )
     task_share: float = Field(
-        0.5, ge=0, le=1,
+        0.9, ge=0, le=1,
         description="How much of what probes have in common is taken back, against what rows have",
     )  # fmt: skip
     damping: float = Field(

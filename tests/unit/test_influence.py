@@ -17,6 +17,8 @@ from models.text.batching import pad
 
 SHAPE = dict(vocabulary=50, layers=2, width=16, heads=2)
 MASK = 4
+# token 5 + 3 i goes on with a word, and the higher a token the more often it is met
+_HIDING = hiding.Hiding(np.arange(50), np.arange(50) % 3 == 2, copies=3, share=1.0, seed=0)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
@@ -33,22 +35,27 @@ def _random_moments(model: MaskedLanguageModel) -> moments.Moments:
 def _texts() -> list[Asked]:
     rng = np.random.default_rng(1)
     rows = [np.array([1, *rng.integers(5, 50, size), 2], np.int32) for size in (9, 4, 7)]
-    return [Asked(row, hiding.parts(row, 3, seed=0), MASK) for row in rows]
+    return [Asked(row, _HIDING.parts(row), MASK) for row in rows]
 
 
 def _one_by_one(model: MaskedLanguageModel, text: Asked, projection: Projection) -> np.ndarray:
     """The whole gradient of every matrix with a plain tape, projected afterwards."""
-    weights = {name: w for name, w in named(model).items() if name in projection.left}
+    weights = named(model)
+    sources = {name: weights[name].value for name in projection.names if name in weights}
+    table = weights[moments.EMBEDDING].value
+    sources.setdefault(moments.DECODER, table)
+    sources[moments.EMBEDDING] = tf.identity(table)  # what is looked up in, apart from the decoder
     with tf.GradientTape() as tape:
+        tape.watch(sources[moments.EMBEDDING])
         loss = 0.0
         for hidden in text.hidden:
-            seen = np.array(text.tokens)
+            seen, truth = np.array(text.tokens), np.array(text.tokens)[hidden]
             seen[hidden] = text.shown
-            scores = model(*pad([seen], len(seen)))[0]
-            right = tf.gather(tf.nn.log_softmax(scores), hidden)
-            truth = np.array(text.tokens)[hidden]
-            loss -= tf.reduce_sum(tf.gather(right, truth, batch_dims=1))
-    found = dict(zip(weights, tape.gradient(loss, [w.value for w in weights.values()]), strict=True))
+            looked_up = tf.gather(sources[moments.EMBEDDING], seen)[None]
+            states = model.encoder(*pad([seen], len(seen)), embeddings=looked_up)[0]
+            shares = tf.nn.log_softmax(model.logits(tf.gather(states, hidden)))
+            loss -= tf.reduce_sum(tf.gather(shares, truth, batch_dims=1))
+    found = tape.gradient(loss, sources)
     parts = [
         projection.left[name].T @ tf.convert_to_tensor(found[name]).numpy() @ projection.right[name]
         for name in projection.names
@@ -116,25 +123,48 @@ def test_second_moments_are_read_as_they_were_saved(tmp_path: Path) -> None:
         moments.load(other, tmp_path / "m.safetensors")
 
 
-def test_each_token_of_a_text_is_hidden_once_and_by_the_text_alone() -> None:
-    row = np.array([1, *range(10, 21), 2], np.int32)
-    found = hiding.parts(row, 3, seed=0)
-    assert sorted(np.concatenate(found)) == list(range(1, 12))
-    assert {len(part) for part in found} == {3, 4}
-    again = hiding.parts(row.copy(), 3, seed=0)
+def test_each_rare_word_of_a_text_is_hidden_once_and_whole() -> None:
+    #               five words:  6 8(8) | 9 11(11) | 40 | 30 | 7
+    row = np.array([1, 6, 8, 8, 9, 11, 40, 30, 7, 2], np.int32)
+    half = hiding.Hiding(_HIDING.counts, _HIDING.continues, copies=2, share=0.6, seed=0)
+    found = half.parts(row)
+    assert sorted(np.concatenate(found)) == [1, 2, 3, 4, 5, 8]  # the words that begin with 6, 9 and 7
+    copy_of = {int(place): number for number, part in enumerate(found) for place in part}
+    assert copy_of[1] == copy_of[2] == copy_of[3]
+    assert copy_of[1] != copy_of[4]  # neighbours are in different copies
+    again = half.parts(row.copy())
     assert all((a == b).all() for a, b in zip(found, again, strict=True))
 
 
+def test_a_text_of_fewer_words_than_copies_is_asked_all_the_same() -> None:
+    assert [len(part) for part in _HIDING.parts(np.array([1, 2], np.int32))] == [0, 0, 0]
+    assert sum(len(part) for part in _HIDING.parts(np.array([1, 6, 2], np.int32))) == 1
+
+
+def _cosines(vectors: np.ndarray) -> float:
+    """Mean cosine of two different vectors."""
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return float((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)].mean())
+
+
 def test_what_all_vectors_share_counts_for_less_after_the_correction() -> None:
-    rng = np.random.default_rng(2)
-    shared = np.zeros(16, np.float32)
-    shared[3] = 5.0
-    vectors = (rng.standard_normal((200, 16)) + shared).astype(np.float32)
-    before = curvature.unit(vectors)
+    vectors = np.random.default_rng(2).standard_normal((200, 16)).astype(np.float32)
+    vectors[:, [3, 12]] += 5.0
     r = curvature.autocorrelation([vectors[:50], vectors[50:]], blocks=2)
-    np.testing.assert_allclose(np.trace(r, axis1=1, axis2=2).sum(), 16, rtol=1e-4)
+    np.testing.assert_allclose(np.trace(r, axis1=1, axis2=2), [8, 8], rtol=1e-4)
     after = curvature.encode(vectors, curvature.inverse_root(r, None, 0.0, damping=0.01))
-    mean = [float((v @ v.T)[np.triu_indices(200, 1)].mean()) for v in (before, after)]
-    assert mean[0] > 0.5
-    assert mean[1] < 0.2
+    assert _cosines(vectors) > 0.5
+    assert _cosines(after) < 0.2
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1.0, rtol=1e-5)
+
+
+def test_what_only_queries_share_is_taken_back_by_the_task_share() -> None:
+    rng = np.random.default_rng(4)
+    rows, queries = (rng.standard_normal((200, 8)).astype(np.float32) for _ in range(2))
+    queries[:, 3] += 5.0
+    r, q = (curvature.autocorrelation([v], blocks=1) for v in (rows, queries))
+    without, with_it = (
+        _cosines(curvature.encode(queries, curvature.inverse_root(r, q, share, 0.01)))
+        for share in (0.0, 0.9)
+    )
+    assert with_it < 0.5 * without

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.influence.gradients import TextGradients
+    from models.influence.hiding import Hiding
     from models.text.packing import Pieces
     from models.text.reader import Reader
 
@@ -41,6 +42,7 @@ ENCODINGS, ROWS, PROJECTION, ABOUT = (
 )  # fmt: skip
 ROOTS = "roots"
 _AT_ONCE = 8192  # rows in memory
+_TOKENS = 1 << 24  # counted at once
 _PROBES = 400  # at most, to learn what queries have in common
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -81,7 +83,7 @@ def encode_rows(
     raw = np.lib.format.open_memmap(
         scratch / "gradients.npy", "w+", np.float32, (len(rows), gradients.projection.dimensions)
     )
-    _Reading(gradients, reader, tokenized, config.copies, seed).fill(raw, log)
+    _Reading(gradients, reader, tokenized, _hiding(tokenized, reader, config, seed)).fill(raw, log)
     blocks = len(gradients.projection.names)
     queries, probes = None, _probes(asked, seed)
     if len(probes):
@@ -132,6 +134,19 @@ def _open(pretrained: Path, config: Tracing, seed: int) -> tuple[TextGradients, 
     return TextGradients(model, projection), Reader.load(folder / "tokenizer.json", longest)
 
 
+def _hiding(tokenized: Path, reader: Reader, config: Tracing, seed: int) -> Hiding:
+    """What is hidden of a row, given how often each token is in all of them."""
+    from models.influence.hiding import Hiding
+    from models.text.masking import Alphabet
+
+    alphabet = Alphabet.of(reader.tokenizer)
+    counts = np.zeros(len(alphabet.continues), np.int64)
+    tokens = np.load(tokenized / "tokens_train.npy", mmap_mode="r")
+    for start in range(0, len(tokens), _TOKENS):
+        counts += np.bincount(tokens[start : start + _TOKENS], minlength=len(counts))
+    return Hiding(counts, alphabet.continues, config.copies, config.hidden_share, seed)
+
+
 @dataclass(frozen=True)
 class _Reading:
     """The training rows on their way through the model."""
@@ -139,8 +154,7 @@ class _Reading:
     gradients: TextGradients
     reader: Reader
     tokenized: Path
-    copies: int
-    seed: int
+    hiding: Hiding
 
     def fill(self, raw: NDArray[np.float32], log: Log) -> None:
         """Add each row's projected gradient to its line, (rows, d); a long row has several pieces."""
@@ -153,7 +167,7 @@ class _Reading:
             which = np.arange(start, min(start + _AT_ONCE, len(raw)))
             pieces = packing.cut(offsets, which, self.reader.max_tokens - 2)
             jobs = self.gradients.batches(
-                (pieces.sizes + 2).tolist(), self.copies, self.reader.max_tokens
+                (pieces.sizes + 2).tolist(), self.hiding.copies, self.reader.max_tokens
             )
             work = devices.side_by_side(lambda job: self._ask(pieces, tokens, *job), jobs)  # noqa: B023
             for chosen, found in work:
@@ -163,15 +177,13 @@ class _Reading:
     def _ask(
         self, pieces: Pieces, tokens: Any, chosen: NDArray[np.int64], length: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        from models.influence import hiding
         from models.influence.gradients import Asked
 
         texts = []
         for piece in chosen:
             start, size = int(pieces.starts[piece]), int(pieces.sizes[piece])
             row = np.array(self.reader.framed(tokens[start : start + size]), np.int32)
-            hidden = hiding.parts(row, self.copies, self.seed)
-            texts.append(Asked(row, hidden, self.reader.mask))
+            texts.append(Asked(row, self.hiding.parts(row), self.reader.mask))
         return chosen, self.gradients.of(texts, length)
 
 
