@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from models.network import attention, fused
+from models.network import attention, fused, taps
 from models.network.configuration import EncoderConfig
 from models.network.layers import (
     PACKAGE,
@@ -140,12 +140,12 @@ class MaskedLanguageModel(Shaped, keras.Model):  # type: ignore[misc]
 
     def logits(self, hidden: Any) -> Any:
         """Scores over the vocabulary for gathered positions: (N, D) to (N, V), compute dtype."""
-        x = self.head_norm(ops.gelu(self.head_dense(hidden), approximate=False))
+        x = self.head_norm(ops.gelu(taps.dense(self.head_dense, hidden), approximate=False))
         tied = self.config.tied
-        table = self.encoder.token_embedding.embeddings if tied else self.decoder_weight
-        table = ops.cast(table, self.compute_dtype)
+        weight = self.encoder.token_embedding.embeddings if tied else self.decoder_weight
+        table = ops.cast(weight, self.compute_dtype)
         bias = ops.cast(self.decoder_bias, self.compute_dtype)
-        return fused.project(x, table) + bias
+        return taps.tapped(weight, x, fused.project(x, table)) + bias
 
     def call(self, tokens: Any, segments: Any, positions: Any, training: bool = False) -> Any:
         """Scores at every position, (B, L, V); training gathers the masked ones first."""

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.network import fused
+from models.network import fused, taps
 from models.network.attention import attend
 from models.network.configuration import EncoderConfig
 
@@ -75,7 +75,8 @@ def parted(dense: keras.layers.Dense, x: Any, parts: int) -> list[Any]:
     Its matrix is split, not its output: that is as large as the batch, here and in the gradient.
     """
     kernel = ops.cast(dense.kernel, dense.compute_dtype)
-    return [ops.matmul(x, part) for part in ops.split(kernel, parts, axis=-1)]
+    made = [ops.matmul(x, part) for part in ops.split(kernel, parts, axis=-1)]
+    return taps.tapped_parts(dense.kernel, x, made)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -111,7 +112,7 @@ class Attention(Shaped, keras.layers.Layer):  # type: ignore[misc]
         shape = (-1, length, heads, self.config.width // heads)
         q, k, v = (ops.reshape(part, shape) for part in parted(self.qkv, x, 3))
         mixed = attend(q, k, v, bias, cosine, sine, compiled=training)
-        return self.out(ops.reshape(mixed, (-1, length, self.config.width)))
+        return taps.dense(self.out, ops.reshape(mixed, (-1, length, self.config.width)))
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -143,7 +144,7 @@ class GeGLU(Shaped, keras.layers.Layer):  # type: ignore[misc]
     def call(self, x: Any, training: bool = False) -> Any:
         """Transform (B, L, D) position by position."""
         value, gate = parted(self.inner, x, 2)
-        return self.out(fused.geglu(value, gate, compiled=training))
+        return taps.dense(self.out, fused.geglu(value, gate, compiled=training))
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -151,6 +151,10 @@ class Reader:
         before, after = self.pieces([sides[0].rstrip(), sides[1]])
         return before, after
 
+    def framed(self, pieces: Sequence[int]) -> list[int]:
+        """Token ids between begin and end, as the model reads them."""
+        return [self._begin, *pieces, self._end]
+
     def with_masks(self, before: list[int], after: list[int], size: int) -> tuple[list[int], int]:
         """The row with `size` masks between two sides, and where the masks begin.
 

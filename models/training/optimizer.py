@@ -56,6 +56,11 @@ class AdamW:
         """The moments, in a fixed order."""
         return [*self._first, *self._second]
 
+    @property
+    def second_moments(self) -> list[tf.Variable]:
+        """Running means of the squared gradients, in the variables' order, from 0 on."""
+        return list(self._second)
+
     def apply(
         self,
         gradients: Sequence[tf.Tensor],

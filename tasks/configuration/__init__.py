@@ -15,7 +15,7 @@ from tasks.configuration.corpus import (
     Validation,
 )
 from tasks.configuration.heads import Finetuning, Headed, Labelled, Pairs, Tagging
-from tasks.configuration.judging import Decision, Evaluation, Explanation
+from tasks.configuration.judging import Decision, Evaluation, Explanation, Tracing
 from tasks.configuration.people import Augmentation, Fairness
 from tasks.configuration.run import Configuration
 from tasks.configuration.section import ASIDE, Section, aside
@@ -44,6 +44,7 @@ __all__ = [
     "Source",
     "Tagging",
     "Tokenization",
+    "Tracing",
     "Validation",
     "aside",
 ]

@@ -13,7 +13,7 @@ from tasks.configuration.corpus import (
     Validation,
 )
 from tasks.configuration.heads import Finetuning, Pairs, Tagging
-from tasks.configuration.judging import Decision, Evaluation, Explanation
+from tasks.configuration.judging import Decision, Evaluation, Explanation, Tracing
 from tasks.configuration.people import Augmentation, Fairness
 from tasks.configuration.section import Section
 from tasks.configuration.training import Baselines, Pretraining, Tokenization
@@ -39,6 +39,7 @@ class Configuration(Section):
     pairs: Pairs = Field(Pairs(), description="Classes of sentence pairs")
     evaluate: Evaluation = Field(Evaluation(), description="How the model is judged")
     explain: Explanation = Field(Explanation(), description="Which predictions are explained")
+    trace: Tracing = Field(Tracing(), description="From wrong answers to training rows")
     decide: Decision = Field(Decision(), description="What a candidate must meet")
 
     @model_validator(mode="after")

@@ -49,7 +49,8 @@ def pretrain(
             then the model's. None for a fresh one.
         config: The model's shape and its training.
         seed: Of initial weights, masks and order.
-        out: Gets `model/`, `curve.jsonl` and `training.json`, the same bytes for the same inputs.
+        out: Gets `model/`, `moments.safetensors` (see `models.influence.moments`), `curve.jsonl`
+            and `training.json`, the same bytes for the same inputs.
         scratch: Gets checkpoints; a killed run goes on from there.
         log: Told the loss and the speed.
 
@@ -147,11 +148,14 @@ def _peak(trainer: Trainer) -> float:
 
 def _write(out: Path, trainer: Trainer, tokenized: Path, progress: Progress) -> None:
     """Write the encoder; nothing in it tells when or how fast it was made."""
+    from models.influence import moments
     from models.network import hugging_face
 
     model = trainer.model
     tokenizer = tokenized / "tokenizer.json"
     hugging_face.save(model, tokenizer, out / "model", max_tokens=trainer.length)
+    second = [moment.numpy() for moment in trainer.optimizer.second_moments]
+    moments.save(model, trainer.variables, second, out / moments.FILE)
     points = [Point(**point) for point in progress.points]
     (out / CURVE).write_text("".join(f"{point.model_dump_json()}\n" for point in points))
     training = {

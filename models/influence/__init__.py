@@ -1,0 +1,1 @@
+"""Per-example gradients of the masked-language-model loss, small enough to search among."""

@@ -1,0 +1,1 @@
+"""From a wrong answer to the training rows that taught it."""
