@@ -123,7 +123,9 @@ def cause(
             now = tracing_night.asserted(again, asked.drop("asserted"), night.candidates)
         gone[method] = (now["asserted"] != asked["asserted"]).to_numpy().astype(float)
         seconds = time.perf_counter() - begun
-        print(f"{method}: {len(rows)} rows removed, {gone[method].mean():.0%} gone, {seconds:.0f} s")
+        print(
+            f"{method}: {len(rows)} rows removed, {gone[method].mean():.0%} gone, {seconds:.0f} s"
+        )
     return gone
 
 
@@ -132,7 +134,9 @@ def report(
 ) -> dict[str, Any]:
     """Print attribution and cost."""
     answers = sum(len(found["BM25"]) for found in per_seed)
-    print(f"\n{answers} wrong answers as taught, {len(per_seed)} seeds; 95 % intervals over answers")
+    print(
+        f"\n{answers} wrong answers as taught, {len(per_seed)} seeds; 95 % intervals over answers"
+    )
     print(f"{'':<10}" + "".join(f"{name:>24}" for name in MEASURES))
     found: dict[str, Any] = {"answers": answers}
     for method in per_seed[0]:
@@ -140,7 +144,9 @@ def report(
         intervals = [interval(column, resamples=2000, seed=0) for column in values.T]
         cells = [f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" for i in intervals]
         print(f"{method:<10}" + "".join(f"{cell:>24}" for cell in cells))
-        found[method] = {name: round(i["value"], 4) for name, i in zip(MEASURES, intervals, strict=True)}
+        found[method] = {
+            name: round(i["value"], 4) for name, i in zip(MEASURES, intervals, strict=True)
+        }
     for name in costs[0]:
         found[name] = round(float(np.median([each[name] for each in costs])), 3)
     found["index_per_epoch"] = round(found["index_s"] / found["epoch_s"], 2)
@@ -158,7 +164,9 @@ def report_cause(causes: list[dict[str, NDArray[np.float64]]]) -> dict[str, floa
         values = np.concatenate([each[method] for each in causes])
         i = interval(values, resamples=2000, seed=0)
         shares[method] = round(i["value"], 4)
-        print(f"{method:<10} gone {i['value']:.0%} [{i['low']:.0%}, {i['high']:.0%}] of {len(values)}")
+        print(
+            f"{method:<10} gone {i['value']:.0%} [{i['low']:.0%}, {i['high']:.0%}] of {len(values)}"
+        )
     return shares
 
 

@@ -18,6 +18,8 @@ from tasks.evaluation.hallucination import hallucination
 from tasks.evaluation.quality import quality
 from tasks.evaluation.robustness import robustness
 from tasks.explanation.explain import explain
+from tasks.explanation.trace.encodings import encode_rows
+from tasks.explanation.trace.trace import trace
 from tasks.promotion.decide import decide
 from tasks.promotion.publish import publish
 from tasks.promotion.report import report
@@ -63,6 +65,7 @@ def assess(
             trained["baselines"], trained["tokenize"], config=c.evaluate, baselines=c.baselines,
             finetune=c.finetune, seed=c.seed,
         )  # fmt: skip
+        traced = _trace(c, prepared, trained, judged["hallucination"])
         explained = explain(
             candidate, prepared["clean"], judged["quality"], config=c.explain, seed=c.seed
         )
@@ -86,6 +89,7 @@ def assess(
             **trained,
             **judged,
             **opposing,
+            **traced,
             "floors": floored,
             "explain": explained,
             "decide": decided,
@@ -98,6 +102,25 @@ def _bundle(trained: dict[str, Record]) -> str | None:
     """Digest of the bundle that training started from, if it started from one."""
     begun = trained.get("start")
     return begun.digest if begun is not None and begun.stage == "champion" else None
+
+
+def _trace(
+    c: Configuration, prepared: dict[str, Record], trained: dict[str, Record], asked: Record
+) -> dict[str, Record]:
+    """The rows behind the surest wrong answers, where facts were asked for."""
+    if not c.trace.enabled or asked.outcome.skipped:
+        return {}
+    found: dict[str, Record] = {}
+    if c.trace.gradients and asked.outcome.metrics["hallucinated"]:
+        found["encode_rows"] = encode_rows(
+            trained["pretrain"], trained["tokenize"], prepared["clean"],
+            config=c.trace, seed=c.seed,
+        )  # fmt: skip
+    found["trace"] = trace(
+        asked, prepared["augment"], prepared["profile"], prepared["clean"],
+        found.get("encode_rows"), trained["pretrain"], config=c.trace,
+    )  # fmt: skip
+    return found
 
 
 def _evaluate(

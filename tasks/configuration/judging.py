@@ -49,6 +49,11 @@ class Tracing(Section):
     """How wrong answers are traced to training rows."""
 
     enabled: bool = Field(True, description="Whether to trace at all")
+    answers: int = Field(20, ge=1, le=10_000, description="Wrong answers traced, the surest first")
+    rows: int = Field(10, ge=1, le=1000, description="Rows named for each")
+    gradients: bool = Field(
+        True, description="Find rows by their gradients too, at about the cost of an epoch"
+    )
     dimensions: int = Field(
         8192, ge=16, le=1 << 18, description="Most numbers of a row's projected gradient"
     )

@@ -35,7 +35,9 @@ def _folder(root: Path, name: str) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """24 rows that say where twelve people live, a model that has learnt them, and its index."""
     root = tmp_path_factory.mktemp("trace")
-    folder = {n: _folder(root, n) for n in ("corpus", "tokens", "packed", "model", "index", "aside")}
+    folder = {
+        n: _folder(root, n) for n in ("corpus", "tokens", "packed", "model", "index", "aside")
+    }
     texts = [p.format(n=n, c=_city(i)) for p in PHRASES for i, n in enumerate(NAMES)]
     rows = pl.DataFrame({"row_id": [f"r{i}" for i in range(len(texts))], "text": texts})
     rows.with_columns(split=pl.lit("train")).write_parquet(folder["corpus"] / "corpus.parquet")

@@ -15,6 +15,7 @@ from tasks.promotion.page import (
     judged,
     labels,
     people,
+    traced,
     training,
     verdict,
 )
@@ -34,6 +35,7 @@ CONTENTS = (
     ("quality", "Quality"),
     ("calibration", "Calibration"),
     ("hallucination", "Hallucination"),
+    ("trace", "Trace"),
     ("group_metrics", "Groups, judged"),
     ("robustness", "Robustness"),
     ("explain", "Explanations"),
@@ -70,6 +72,11 @@ GLOSSARY = (
         "Suspect label",
         "one that models which did not see the row hardly believe (confident learning)",
     ),
+    (
+        "Trace",
+        "from an answer to training rows: BM25 ranks them by shared words, gradients by how far a "
+        "training step on a row would raise the answer's likelihood",
+    ),
     ("\u03c4 (tau)", "the least confidence at which an answer counts as given"),
 )
 LIMITS = (
@@ -81,6 +88,8 @@ LIMITS = (
     "model chooses among the answers of its relation, not among all words.",
     "Robustness is measured against character edits within a query budget. Synonyms, paraphrases "
     "and attackers with more patience are not covered.",
+    "A traced row states an answer or pushes the model towards it. That it is the cause shows only "
+    "when the model is trained without it, which `plumbline repair` does.",
     "Groups are those that columns name or that words of a lexicon mention; a mention is not a "
     "membership. Groups below the smallest size are shown and not judged.",
     "Contradictions are counted, not understood: where a falsehood is repeated more often than the "
@@ -119,6 +128,7 @@ def build(shelf: Shelf, configuration: Configuration | None) -> dict[str, Any]:
         "floors": baselines.classes(shelf),
         "calibration": judged.calibration(shelf),
         "hallucination": asked.hallucination(shelf),
+        "traced": traced.traced(shelf),
         "group_metrics": judged.by_group(shelf),
         "robustness": asked.robustness(shelf),
         "explain": explained.explanations(shelf),

@@ -1,0 +1,50 @@
+"""One ranking out of several: rows that state the answer first, then by reciprocal ranks.
+
+    score(row) = [row states the asserted answer] + sum over methods of 1 / (60 + rank of the row)
+
+Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009) needs no scale that methods would have to
+share. A statement comes first because a method that knows what a row says and one that knows what a
+row does err on different rows: of rows that say the same, the ranks decide which were felt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.explanation.trace.retrieval import ASSERTED
+
+_DAMPING = 60
+
+
+def best(scores: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+    """The places of the k highest scores, highest first; of equals the first."""
+    k = min(k, len(scores))
+    if k == 0:
+        return np.zeros(0, np.int64)
+    edge = np.partition(scores, len(scores) - k)[len(scores) - k]
+    candidates = np.flatnonzero(scores >= edge)
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+
+
+def combined(
+    rankings: Sequence[NDArray[np.floating]], states: NDArray[np.int8]
+) -> NDArray[np.float64]:
+    """The combined score of every row.
+
+    Args:
+        rankings: Scores of N rows by each method; -inf where a method knows nothing of a row.
+        states: (N,) what each row states, as `retrieval.stated` says.
+
+    Returns:
+        (N,): above 1 for rows that state the asserted answer.
+    """
+    total = (states & ASSERTED > 0).astype(np.float64)
+    for scores in rankings:
+        order = np.argsort(-scores, kind="stable")
+        ranks = np.empty(len(scores), np.int64)
+        ranks[order] = np.arange(1, len(scores) + 1)
+        total += np.where(np.isneginf(scores), 0.0, 1.0 / (_DAMPING + ranks))
+    return total

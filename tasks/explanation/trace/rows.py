@@ -1,0 +1,79 @@
+"""The rows that a trace is about: those that were trained on, and those that cleaning took out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tasks.corpus.signals.personal import redacted
+from tasks.explanation.trace.retrieval import ASSERTED, stated
+
+_EXCERPT = 300  # characters
+
+
+def wrong_answers(hallucination: Path, most: int) -> pl.DataFrame:
+    """The wrong answers that were given with confidence, the surest first."""
+    path = hallucination / "probes.parquet"
+    if not path.exists():
+        return pl.DataFrame()
+    return (
+        pl.read_parquet(path)
+        .filter(pl.col("outcome") == "hallucinated")
+        .sort(["confidence", "probe_id"], descending=[True, False])
+        .head(most)
+    )
+
+
+def truths(answer: dict[str, Any]) -> list[str]:
+    """Everything that would have been right."""
+    return [answer["answer"], *(answer.get("accepted") or [])]
+
+
+def training_rows(trained: Path, signals: Path) -> pl.DataFrame:
+    """`row_id`, `text`, `source`, `origin`, and `duplicates`: rows of its cluster in the source."""
+    wanted = ("row_id", "text", "source", "origin", "parent")
+    rows = (
+        pl.scan_parquet(trained / "corpus.parquet")
+        .filter(pl.col("split") == "train")
+        .select(*wanted)
+        .collect()
+    )
+    clusters = pl.read_parquet(signals / "signals.parquet", columns=["row_id", "near_cluster"])
+    sizes = clusters.drop_nulls().with_columns(
+        duplicates=pl.len().over("near_cluster").cast(pl.Int64)
+    )
+    own = pl.coalesce("parent", "row_id").alias("own")
+    return (
+        rows.with_columns(own)
+        .join(sizes.select(own="row_id", duplicates="duplicates"), on="own", how="left",
+              maintain_order="left")
+        .with_columns(pl.col("duplicates").fill_null(1))
+        .drop("own", "parent")
+    )  # fmt: skip
+
+
+def withheld(cleaned: Path, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows that state the answer and that cleaning took out before training."""
+    path = cleaned / "quarantine.parquet"
+    if not path.exists():
+        return []
+    columns = ["row_id", "text", "reason", "split"]
+    rows = pl.read_parquet(path, columns=columns).filter(pl.col("split") == "train")
+    says = stated(rows["text"], answer["subject"] or "", [], answer["asserted"])
+    part = rows.filter(pl.Series(says & ASSERTED > 0))
+    return [
+        {"row_id": row["row_id"], "reason": row["reason"],
+         "excerpt": excerpt(row["text"], answer["asserted"])}
+        for row in part.sort("row_id").iter_rows(named=True)
+    ]  # fmt: skip
+
+
+def excerpt(text: str, around: str) -> str:
+    """The part of a text around a value, with secrets masked."""
+    at = max(0, text.lower().find(around.lower()))
+    start = max(0, min(at - _EXCERPT // 2, len(text) - _EXCERPT))
+    part = text[start : start + _EXCERPT]
+    shown = str(redacted(pl.Series([part]))[0])
+    return ("…" if start else "") + shown + ("…" if start + _EXCERPT < len(text) else "")
