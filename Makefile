@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare search ui deploy worker check test test-fast bench lock clean purge
+.PHONY: help nightly prepare search ablate ui deploy worker check test test-fast bench lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -28,6 +28,9 @@ prepare: $(READY) ## only the data stages, to see what is wrong with a corpus: s
 
 search: $(READY) ## look for better settings: TRIALS=20 OBJECTIVE=pretrain|finetune, and the same arguments
 	@$(BIN)/plumbline search --config $(CONFIG) $(if $(TRIALS),--trials $(TRIALS)) $(if $(OBJECTIVE),--objective $(OBJECTIVE)) $(OVERRIDES)
+
+ablate: $(READY) ## what each stage buys: the night with one stage off at a time, over three seeds; same arguments
+	@$(BIN)/plumbline ablate --config $(CONFIG) $(OVERRIDES)
 
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

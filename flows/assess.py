@@ -7,16 +7,12 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.train import train
 from tasks.configuration import Configuration
 from tasks.console import heading
-from tasks.evaluation.calibration import calibration
 from tasks.evaluation.floors import floors
-from tasks.evaluation.group_metrics import group_metrics
-from tasks.evaluation.hallucination import hallucination
-from tasks.evaluation.quality import quality
-from tasks.evaluation.robustness import robustness
 from tasks.explanation.explain import explain
 from tasks.explanation.trace.encodings import encode_rows
 from tasks.explanation.trace.trace import trace
@@ -54,12 +50,12 @@ def assess(
         trained = trained or train(configuration, night, prepared)
         candidate = trained["finetune"]
         heading("assess", f"candidate {candidate.digest[:12]}")
-        judged = _evaluate(candidate, prepared["clean"], c)
+        judged = evaluate(candidate, prepared["clean"], c)
         held = registry.standing(candidate)
         opposing = {}
         if held.opponent:
             opponent = registry.champion(digest=held.opponent)
-            opposing = _evaluate(opponent, prepared["clean"], c, prefix="champion_")
+            opposing = evaluate(opponent, prepared["clean"], c, prefix="champion_")
         floored = floors(
             judged["quality"], prepared["augment"], prepared["correct"], prepared["clean"],
             trained["baselines"], trained["tokenize"], config=c.evaluate, baselines=c.baselines,
@@ -121,31 +117,3 @@ def _trace(
         found.get("encode_rows"), trained["pretrain"], config=c.trace,
     )  # fmt: skip
     return found
-
-
-def _evaluate(
-    model: Record, corpus: Record, c: Configuration, prefix: str = ""
-) -> dict[str, Record]:
-    """Every evaluation of one model on tonight's held-out rows and probes."""
-    config, seed = c.evaluate, c.seed
-    scored = quality(model, corpus, config=config, seed=seed, title=f"{prefix}quality")
-    return {
-        f"{prefix}quality": scored,
-        f"{prefix}calibration": calibration(
-            scored, config=config, seed=seed, title=f"{prefix}calibration"
-        ),
-        f"{prefix}hallucination": hallucination(
-            model, corpus, config=config, seed=seed, title=f"{prefix}hallucination"
-        ),
-        f"{prefix}group_metrics": group_metrics(
-            scored,
-            corpus,
-            config=config,
-            fairness=c.fairness,
-            seed=seed,
-            title=f"{prefix}group_metrics",
-        ),
-        f"{prefix}robustness": robustness(
-            model, corpus, config=config, seed=seed, title=f"{prefix}robustness"
-        ),
-    }

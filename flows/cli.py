@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         "nightly": "prepare, train and assess, here and now",
         "prepare": "only the data stages: what is wrong with a corpus",
         "search": "look for better training settings; a study that was stopped goes on",
+        "ablate": "the night with one stage off at a time: what each stage buys",
     }.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("--config", type=Path, help="YAML file of the run configuration")
@@ -96,6 +97,10 @@ def _run_flow(options: argparse.Namespace) -> int:
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:
+    if options.flow == "ablate":
+        from tasks.ablation.configuration import AblationConfiguration
+
+        return load_as(AblationConfiguration, options.config, options.overrides)
     if options.flow != "search":
         return load_configuration(options.config, options.overrides)
     from tasks.search.configuration import SearchConfiguration
@@ -115,6 +120,10 @@ def _flow(name: str) -> Callable[..., object]:
         from flows.search import search
 
         return search
+    if name == "ablate":
+        from flows.ablate import ablate
+
+        return ablate
     from flows.nightly import nightly
 
     return nightly

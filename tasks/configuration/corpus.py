@@ -152,6 +152,7 @@ class Validation(Section):
         ("schema", "noise", "labels", "skew", "drift"),
         description="Names under expectations/suites/, or paths of suite files",
     )
+    enforce: bool = Field(True, description="Whether a failed critical expectation stops the night")
     worst_rows: int = Field(5, ge=1, le=100, description="Examples named per failed expectation")
     reference: str = Field(
         "last accepted", min_length=1,
@@ -174,10 +175,12 @@ class Cleaning(Section):
     """Which repairs are made before rows are judged, and by which suites."""
 
     suites: tuple[str, ...] = Field(
-        ("noise",), min_length=1,
+        ("noise",),
         description="Suites whose row rules quarantine rows: noise, and gopher, c4, fineweb for web "
-        "pages (Gopher's least length of 50 words would drop every single sentence)",
+        "pages (Gopher's least length of 50 words would drop every single sentence); none judges none",
     )  # fmt: skip
+    duplicates: bool = Field(True, description="Quarantine exact and near copies")
+    leaks: bool = Field(True, description="Quarantine training rows that hold held-out text")
     fix_unicode: bool = Field(True, description="Repair mojibake with ftfy")
     strip_markup: bool = Field(True, description="Remove HTML tags and unescape entities")
     strip_controls: bool = Field(True, description="Remove control characters")
@@ -202,6 +205,7 @@ class Cleaning(Section):
 class Contradictions(Section):
     """When statements that disagree are taken out; see `tasks.corpus.statements.contradictions`."""
 
+    enabled: bool = Field(True, description="Look for statements that disagree")
     patterns: str | None = Field(
         None, min_length=1,
         description="File of patterns that statements are recognised by; without one the fictional "

@@ -90,10 +90,11 @@ def clean(
     log.progress(2, 3, "duplicates and leaks")
     relations = Relations(repaired, settings, out, earlier)
     probes = read_table(ingested / PROBES)
-    found = superfluous(relations, repaired["row_id"], findings, settings, probes)
+    found = superfluous(relations, repaired["row_id"], findings, settings, probes, config)
     findings |= spared.sift(found)
     when = contradictions or Contradictions()
-    found, disputed = contradicted(relations, repaired, findings, when, patterns)
+    sought = patterns if when.enabled else ""
+    found, disputed = contradicted(relations, repaired, findings, when, sought, config)
     findings |= spared.sift(found)
     back = spared.kept(findings)
     back.write_parquet(out / RELEASED)

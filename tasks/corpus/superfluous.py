@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from tasks.configuration import Contradictions, Profiling
+from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.findings import EXACT, LEAK, NEAR, NEAR_SEEN, PROBE, SEEN, Finding
@@ -20,6 +20,7 @@ def superfluous(
     findings: dict[int, Finding],
     settings: Profiling,
     probes: pl.DataFrame | None,
+    wanted: Cleaning,
 ) -> dict[int, Finding]:
     """Leaks, duplicates, and if asked for rows seen before, among the rows that pass.
 
@@ -28,11 +29,13 @@ def superfluous(
     """
     left: Flags = np.ones(len(row_ids), bool)
     left[list(findings)] = False
-    found = _leaks(relations, left)
-    if settings.probe_leaks == "quarantine":
+    found = _leaks(relations, left) if wanted.leaks else {}
+    if wanted.leaks and settings.probe_leaks == "quarantine":
         found |= _probe_leaks(relations, left, probes)
     if settings.seen_before != "report":
         found |= _seen(relations, left, near=settings.seen_before == "quarantine")
+    if not wanted.duplicates:
+        return found
     duplicates = relations.duplicates(left)
     kept = duplicates["near_cluster"]
     for column, reason, wording in (
@@ -42,7 +45,7 @@ def superfluous(
         for row in map(int, duplicates[column].arg_true()):
             found[row] = Finding(reason, f"{wording} {row_ids[kept[row]]}, which is kept")
             left[row] = False
-    return found | _leaks(relations, left)
+    return found | (_leaks(relations, left) if wanted.leaks else {})
 
 
 def _probe_leaks(
@@ -78,6 +81,7 @@ def contradicted(
     findings: dict[int, Finding],
     config: Contradictions,
     patterns: str,
+    wanted: Cleaning,
 ) -> tuple[dict[int, Finding], Contradicted]:
     """Rows that state what others contradict, and the leaks that show when these are gone."""
     left: Flags = np.ones(repaired.height, bool)
@@ -87,7 +91,7 @@ def contradicted(
     disputed = find_contradictions(repaired, left, copies, patterns, config)
     found = {row: Finding(REASON, detail) for row, detail in disputed.quarantined.items()}
     left[list(found)] = False
-    return (found | _leaks(relations, left) if found else {}), disputed
+    return (found | _leaks(relations, left) if found and wanted.leaks else found), disputed
 
 
 def _leaks(relations: Relations, left: Flags) -> dict[int, Finding]:

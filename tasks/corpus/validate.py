@@ -85,7 +85,7 @@ def validate(
         summary=_summary(records),
         metrics=_metrics(records),
         artifacts=(REPORT, DOCS),
-        refusal=_refusal(records),
+        refusal=_refusal(records) if config.enforce else None,
     )
 
 
