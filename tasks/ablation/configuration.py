@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tasks.ablation.variants import STAGES
+from tasks.ablation.variants import STAGES, UNDAMAGED_NIGHT
 from tasks.configuration import Configuration, Section
 
 Dose = Literal["false_facts", "false_repeats", "noise"]
@@ -23,7 +23,9 @@ class Ablation(Section):
         (20, 21, 22), min_length=1, description="Seeds that every variant is run with"
     )
     variants: tuple[str, ...] = Field(
-        tuple(STAGES), description="Variants beside `full`, the whole night; see the README"
+        tuple(name for name in STAGES if name != UNDAMAGED_NIGHT),
+        description="Variants beside `full`, the whole night: `raw`, everything off; `no_...`, one "
+        "stage off; `undamaged`, the fictional corpus with nothing planted",
     )
     doses: tuple[Dose, ...] = Field(
         ("false_facts", "false_repeats", "noise"), min_length=1,
@@ -57,18 +59,22 @@ class AblationConfiguration(Configuration):
             raise ValueError(
                 "pretrain.minutes is set, and variants are compared at the same pretrain.tokens"
             )
-        if self.ablate.study == "dose" and self.source.location != "fictional":
-            raise ValueError("ablate.study is `dose`, which plants damage in the fictional corpus")
+        plants = self.ablate.study == "dose" or UNDAMAGED_NIGHT in self.ablate.variants
+        if plants and self.source.location != "fictional":
+            raise ValueError(
+                "ablate.study `dose` and the variant `undamaged` are for the fictional corpus, whose "
+                f"damage is known; source.location is {self.source.location!r}"
+            )
         return self
 
     def night(self) -> Configuration:
         """The night's part, cut loose from other nights and from what is only for show.
 
-        Drift from an accepted night, a champion's opinion of labels and the baselines change nothing
+        Drift from an accepted night, suspect labels and the baselines change nothing
         that is compared, and would make a variant depend on what ran before it.
         """
         values = self.model_dump(exclude={"ablate"})
         values["validation"] |= {"reference": "none"}
-        values["labels"] |= {"champion_rows": 0}
+        values["labels"] |= {"enabled": False}
         values["baselines"] |= {"lstm": False, "ngram": False}
         return Configuration.model_validate(values)

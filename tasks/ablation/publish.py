@@ -24,7 +24,8 @@ def publish(study: Night, table: Record) -> Path:
     path = Environment().home.absolute() / "ablations" / place / "page.html"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "page.html", path)
+        for name in ("page.html", "table.parquet"):
+            shutil.copyfile(folder / name, path.with_name(name))
     except OSError as error:
         raise UserError(f"the page cannot be written to {path}: {error.strerror}") from error
     return path

@@ -13,8 +13,18 @@ from tasks.ablation.compare import mean_over_seeds, of_numbers, over_seeds, word
 from tasks.ablation.configuration import Ablation, AblationConfiguration
 from tasks.ablation.measured import Units, statistic, units_of
 from tasks.ablation.table import tabulate
-from tasks.ablation.variants import FULL, RAW, STAGES, of_doses, of_stages
+from tasks.ablation.variants import (
+    FULL,
+    RAW,
+    STAGES,
+    UNDAMAGED,
+    UNDAMAGED_NIGHT,
+    Variant,
+    of_doses,
+    of_stages,
+)
 from tasks.configuration import Configuration
+from tasks.corpus.sources.fictional import generate
 from tasks.log import Log
 
 
@@ -34,7 +44,7 @@ def flat(c: Configuration) -> dict[str, object]:
 
 def test_each_variant_changes_its_own_settings_and_raw_changes_them_all() -> None:
     base = Configuration()
-    full, *others = of_stages(list(STAGES))
+    full, *others = of_stages([name for name in STAGES if name != UNDAMAGED_NIGHT])
     whole = flat(full.applied(base, 3))
     assert {n for n, v in whole.items() if v != flat(base)[n]} == {"seed", "validation.enforce"}
     changed = {
@@ -53,7 +63,8 @@ def test_a_dose_plants_one_kind_of_damage_and_is_judged_beside_its_own_whole_nig
     assert {v.judged_on for v in variants} <= {v.name for v in variants}
     for v in variants:
         defects = v.applied(Configuration(), 1).source.defects
-        planted = {n for n, value in defects.model_dump().items() if value} - {"false_repeats"}
+        always = {"false_repeats", "group_bias", "serving_skew"}
+        planted = {n for n, value in defects.model_dump().items() if value} - always
         kinds = {"false_facts": {"contradicted_facts"},
                  "noise": {"mojibake", "markup", "boilerplate", "gibberish"}}  # fmt: skip
         assert planted == (kinds[v.dose] if v.amount else set())
@@ -66,6 +77,7 @@ def test_a_dose_plants_one_kind_of_damage_and_is_judged_beside_its_own_whole_nig
         ({"ablate": {"seeds": [1, 1]}}, "names a seed twice"),
         ({"pretrain": {"minutes": 1}}, "pretrain.minutes is set"),
         ({"source": {"location": "a.csv"}, "ablate": {"study": "dose"}}, "`dose`"),
+        ({"source": {"location": "a.csv"}, "ablate": {"variants": ["undamaged"]}}, "`undamaged`"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(given: dict[str, object], said: str) -> None:
@@ -73,10 +85,23 @@ def test_what_cannot_be_compared_is_refused(given: dict[str, object], said: str)
         AblationConfiguration.model_validate(given)
 
 
+def test_the_undamaged_corpus_asks_the_same_facts_and_holds_out_the_same_rows() -> None:
+    made = []
+    for changes in ({}, UNDAMAGED):
+        c = Variant(name="x", changes=dict(changes)).applied(Configuration(), 1)
+        made.append(generate(30, c.source.defects, 1))
+    damaged, undamaged = made
+    assert damaged.probes.equals(undamaged.probes)
+    held_out = [set(m.corpus.filter(pl.col("split") == "test")["text"]) for m in made]
+    assert held_out[0] == held_out[1]
+    assert undamaged.planted.is_empty()
+    assert not damaged.planted.is_empty()
+
+
 def test_a_night_of_a_study_does_not_depend_on_other_nights() -> None:
     night = AblationConfiguration().night()
     assert type(night) is Configuration
-    assert (night.validation.reference, night.labels.champion_rows) == ("none", 0)
+    assert (night.validation.reference, night.labels.enabled) == ("none", False)
 
 
 def units(values: list[float]) -> Units:

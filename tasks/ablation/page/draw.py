@@ -61,12 +61,24 @@ def _cell(line: Mapping[str, Any], measure: Measure) -> dict[str, str]:
     if line["difference"] is None:
         change, span = "", ""
     else:
-        change = numbers.points(line["difference"], measure.unit)
-        span = " to ".join(numbers.points(line[name], measure.unit) for name in ("low", "high"))
+        change = _signed(line["difference"], measure.unit)
+        span = " to ".join(_signed(line[name], measure.unit) for name in ("low", "high"))
     return {
-        "value": numbers.of_unit(line["value"], measure.unit) if line["value"] is not None else "–",
+        "value": _shown(line["value"], measure.unit),
         "change": change, "span": span, "style": _STYLES.get(line["word"], ""), "word": line["word"],
     }  # fmt: skip
+
+
+def _shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return numbers.DASH
+    return numbers.seconds(value) if unit == "s" else numbers.of_unit(value, unit)
+
+
+def _signed(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{'+' if value >= 0 else numbers.MINUS}{abs(value):,.0f} s"
+    return numbers.points(value, unit)
 
 
 def _forest(table: pl.DataFrame, measure: Measure) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def _forest(table: pl.DataFrame, measure: Measure) -> dict[str, Any]:
                 (low - room, high + room), mark=0.0,
                 style={"worse": "bad", "better": "good"}.get(line["word"], "c0"),
             ),
-            "difference": numbers.points(line["difference"], measure.unit),
+            "difference": _signed(line["difference"], measure.unit),
         }
         for line in part.to_dicts()
     ]  # fmt: skip

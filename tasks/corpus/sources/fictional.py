@@ -71,7 +71,10 @@ def generate(
     persons = _people(people, rng)
     clean = [d for p in persons for d in _documents(p, defects, shares, rng)]
     corpus, planted = assemble(plant(clean, persons, defects, rng), rng)
-    return FictionalCorpus(corpus, _probes(persons, rng), planted)
+    # Probes have draws of their own, so that the same facts are asked whatever is planted.
+    return FictionalCorpus(
+        corpus, _probes(persons, np.random.default_rng([seed, people, 1])), planted
+    )
 
 
 def assemble(
