@@ -31,6 +31,11 @@ class Evaluation(Section):
         120, ge=5, le=10_000, description="Longer texts are attacked in their first words"
     )
     max_probes: int = Field(1500, ge=1, description="Most fact probes asked")
+    generated_probes: int = Field(
+        300, ge=0, le=100_000,
+        description="Probes made of held-out text where the data brings none; 0 makes none",
+    )  # fmt: skip
+    always_generate: bool = Field(False, description="Make them also where the data brings some")
 
 
 class Explanation(Section):

@@ -35,6 +35,7 @@ from tasks.corpus.signals.registry import load_signals
 from tasks.corpus.statements.contradictions import TABLE, Contradicted
 from tasks.corpus.superfluous import contradicted, superfluous
 from tasks.errors import UserError
+from tasks.corpus.sources.probes import unseen
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
@@ -89,7 +90,7 @@ def clean(
     findings = faulty(repaired, measured, config.suites, spared)
     log.progress(2, 3, "duplicates and leaks")
     relations = Relations(repaired, settings, out, earlier)
-    probes = read_table(ingested / PROBES)
+    probes = unseen(read_table(ingested / PROBES))
     found = superfluous(relations, repaired["row_id"], findings, settings, probes, config)
     findings |= spared.sift(found)
     when = contradictions or Contradictions()

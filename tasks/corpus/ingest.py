@@ -13,7 +13,7 @@ import polars as pl
 from tasks.configuration import Source
 from tasks.corpus import rows as schema
 from tasks.corpus.sources.items import Reject, Row
-from tasks.corpus.sources.probes import read_probes
+from tasks.corpus.sources.probe_files import read_probes
 from tasks.corpus.sources.readers import read_source
 from tasks.errors import UserError
 from tasks.log import Log

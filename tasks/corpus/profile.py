@@ -17,6 +17,7 @@ from tasks.corpus.signals.registry import Signal, load_signals
 from tasks.corpus.signals.times import time_signals
 from tasks.corpus.signals.trusted import relative_signals
 from tasks.corpus.signals.wordgrams import split_words
+from tasks.corpus.sources.probes import unseen
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
@@ -59,7 +60,7 @@ def profile(
     words = split_words(rows["text"])
     measured = row_signals(rows["text"], words, own)
     log.progress(1, 2, "duplicates and leaks")
-    related = related_signals(rows, config, out, earlier, read_table(corpus / PROBES))
+    related = related_signals(rows, config, out, earlier, unseen(read_table(corpus / PROBES)))
     times = time_signals(rows, config.oldest_time, config.newest_time)
     signals = pl.concat(
         [rows.select("row_id", "split", "source", "label", *kept), measured, related, times],

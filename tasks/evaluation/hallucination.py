@@ -28,8 +28,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.configuration import Evaluation
+from tasks.corpus.sources.probes import MAIN, completed
+from tasks.evaluation.asking import ask, candidates_of, draw
 from tasks.evaluation.bootstrap import interval, share
 from tasks.evaluation.calibration import expected_calibration_error
+from tasks.evaluation.fact_measures import (
+    by_exposures,
+    calibrated,
+    consistency,
+    disputed,
+    exposures,
+    parted,
+)
+from tasks.evaluation.made_probes import made_probes
+from tasks.evaluation.risk import area_under_risk_coverage, curve, risk_of_the_surest
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
@@ -38,8 +50,6 @@ OUTCOMES = ("correct", "abstained", "hallucinated")
 TAU_WITHOUT_VALIDATION = 0.5
 _GRID = np.linspace(0.0, 1.0, 101)
 _WORST = 20
-_CURVE_POINTS = 100
-_AT_ONCE = 256
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
@@ -51,36 +61,45 @@ def hallucination(
 
     Args:
         model: A model bundle.
-        corpus: A folder with `probes.parquet`, if the data has fact probes.
+        corpus: The cleaned folder, with `probes.parquet` if the data has fact probes; without any
+            they are made of held-out text (see `made_probes`).
         config: Most test probes asked; a third as many validation probes choose tau.
         seed: Seed of the choice of probes and of the resamples.
-        out: Gets `probes.parquet` (one row per test probe) and `hallucination.json`.
+        out: Gets `probes.parquet` (one row per test probe), `paraphrases.parquet` (the same facts
+            however they were asked) and `hallucination.json`.
         log: Progress.
 
     Returns:
         The three shares, tau and the area under the risk-coverage curve, or why there are none.
     """
-    path = corpus / "probes.parquet"
-    if not path.exists():
+    probes, generated = _probes_of(corpus, config, seed)
+    if probes.is_empty():
         return _skip(out, "the data has no fact probes")
-    probes = pl.read_parquet(path)
-    candidates = _candidates(probes)
+    candidates = candidates_of(probes)
     usable = probes.filter(pl.col("relation").is_in([r for r, c in candidates.items() if c]))
-    asked = pl.concat(
-        [
-            _draw(usable, "validation", max(1, config.max_probes // 3), seed),
-            _draw(usable, "test", config.max_probes, seed),
-        ]
-    )
-    if asked.filter(pl.col("split") == "test").is_empty():
+    tuning = draw(usable, "validation", max(1, config.max_probes // 3), seed)
+    main = draw(usable, "test", config.max_probes, seed)
+    if main.is_empty():
         return _skip(out, "no test probe has more than one possible answer")
-    answered = _ask(model, asked, candidates, log)
-    tau = choose_tau(answered.filter(pl.col("split") == "validation"))
-    judged = judge(answered.filter(pl.col("split") == "test"), tau).drop("split")
+    others = usable.filter(pl.col("phrasing") != MAIN).join(main, on="fact", how="semi")
+    answers = ask(model, pl.concat([tuning, main, others.sort("probe_id")]), candidates, log)
+    of_tuning = answers.of((pl.col("split") == "validation") & (pl.col("phrasing") == MAIN))
+    of_main = answers.of((pl.col("split") == "test") & (pl.col("phrasing") == MAIN))
+    tau = choose_tau(of_tuning.probes)
+    judged = judge(of_main.probes, tau).drop("split")
+    judged = _exposed(judged, corpus)
     judged.write_parquet(out / "probes.parquet")
-    found = _report(judged, tau, config.bootstrap, seed)
-    found["probes_validation"] = len(asked) - len(judged)
-    found["probes_without_alternative"] = len(probes) - len(usable)
+    asked = answers.probes.filter(pl.col("split") == "test")
+    judge(asked, tau).write_parquet(out / "paraphrases.parquet")
+    draws = {"resamples": config.bootstrap, "seed": seed}
+    found = _report(judged, tau, config.bootstrap, seed) | _beyond(judged, asked, draws)
+    found |= calibrated(of_tuning.shares, of_main.shares, draws)
+    found |= {
+        "probes_validation": len(tuning),
+        "probes_without_alternative": len(probes) - len(usable),
+        "answers_with_unknown_subwords": answers.unknown,
+        "generated": generated,
+    }
     (out / "hallucination.json").write_bytes(orjson.dumps(found, option=_JSON))
     return _outcome(found, len(judged))
 
@@ -96,7 +115,7 @@ def choose_tau(answered: pl.DataFrame) -> float:
     """
     if answered.is_empty():
         return TAU_WITHOUT_VALIDATION
-    gain = np.where(answered["asserted"] == answered["answer"], 1, -1)
+    gain = np.where(_right(answered), 1, -1)
     given = answered["confidence"].to_numpy()[None, :] >= _GRID[:, None]
     score = (given * gain).sum(axis=1)
     return float(_GRID[np.flatnonzero(score == score.max())[-1]])
@@ -104,7 +123,7 @@ def choose_tau(answered: pl.DataFrame) -> float:
 
 def judge(answered: pl.DataFrame, tau: float) -> pl.DataFrame:
     """Add `outcome`: correct, abstained or hallucinated."""
-    right = pl.col("asserted") == pl.col("answer")
+    right = pl.Series(_right(answered))
     return answered.with_columns(
         pl.when(pl.col("confidence") < tau)
         .then(pl.lit("abstained"))
@@ -115,69 +134,64 @@ def judge(answered: pl.DataFrame, tau: float) -> pl.DataFrame:
     )
 
 
-def risk_of_the_surest(rows: NDArray[Any]) -> NDArray[Any]:
-    """Share of wrong answers among the k surest, for every k.
-
-    Among equally sure answers the wrong ones are taken first, so ties never flatter.
-
-    Args:
-        rows: `(resamples, n, 2)`: confidence, and 1 where the answer was right.
-
-    Returns:
-        `(resamples, n)`.
-    """
-    order = np.lexsort((rows[..., 1], -rows[..., 0]), axis=1)
-    wrong = 1.0 - np.take_along_axis(rows[..., 1], order, axis=1)
-    return np.asarray(wrong.cumsum(axis=1) / np.arange(1, rows.shape[1] + 1))
+def _right(answered: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which answers are right: the answer itself, or one that is accepted as well."""
+    if "right" in answered.columns:
+        return answered["right"].to_numpy()
+    return (answered["asserted"] == answered["answer"]).to_numpy()
 
 
-def area_under_risk_coverage(rows: NDArray[Any]) -> NDArray[Any]:
-    """Mean over all coverages of the risk there, `(resamples,)`; 0 is best, 1 worst."""
-    return np.asarray(risk_of_the_surest(rows).mean(axis=1))
+def _probes_of(corpus: Path, config: Evaluation, seed: int) -> tuple[pl.DataFrame, int]:
+    """The data's probes, and those made of its held-out text; and how many were made."""
+    path = corpus / "probes.parquet"
+    own = completed(pl.read_parquet(path)) if path.exists() else pl.DataFrame()
+    wanted = config.generated_probes if own.is_empty() or config.always_generate else 0
+    rows = corpus / "corpus.parquet"
+    if not wanted or not rows.exists():
+        return own, 0
+    made = made_probes(pl.read_parquet(rows, columns=["row_id", "text", "split"]), wanted, seed)
+    parts = [part for part in (own, made) if not part.is_empty()]
+    whole = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
+    return whole, len(made)
 
 
-def _candidates(probes: pl.DataFrame) -> dict[str, list[str]]:
-    """The distinct answers of each relation, none where there is no choice."""
-    grouped = probes.group_by("relation").agg(pl.col("answer").unique().sort()).sort("relation")
-    return {relation: answers if len(answers) > 1 else [] for relation, answers in grouped.rows()}
-
-
-def _draw(probes: pl.DataFrame, split: str, most: int, seed: int) -> pl.DataFrame:
-    rows = probes.filter(pl.col("split") == split).sort("probe_id")
-    if len(rows) <= most:
-        return rows
-    drawn = np.random.default_rng(seed).choice(len(rows), size=most, replace=False)
-    return rows.filter(pl.Series(np.isin(np.arange(len(rows)), drawn)))
-
-
-def _ask(
-    model: Path, probes: pl.DataFrame, candidates: dict[str, list[str]], log: Log
-) -> pl.DataFrame:
-    from models.bundle import TextModel
-
-    text_model = TextModel.load(model)
-    asserted: list[str] = []
-    confidence: list[float] = []
-    of_answer: list[float] = []
-    for start in range(0, len(probes), _AT_ONCE):
-        part = probes[start : start + _AT_ONCE]
-        choices = [candidates[relation] for relation in part["relation"]]
-        shares = text_model.score_candidates(part["statement"].to_list(), choices)
-        for answer, choice, given in zip(part["answer"], choices, shares, strict=True):
-            best = int(given.argmax())
-            asserted.append(choice[best])
-            confidence.append(float(given[best]))
-            of_answer.append(float(given[choice.index(answer)]))
-        log.progress(start + len(part), len(probes), "probes")
-    return probes.with_columns(
-        asserted=pl.Series(asserted, dtype=pl.String),
-        confidence=pl.Series(confidence, dtype=pl.Float64),
-        answer_confidence=pl.Series(of_answer, dtype=pl.Float64),
+def _exposed(judged: pl.DataFrame, corpus: Path) -> pl.DataFrame:
+    """With `exposures`, training rows that name subject and answer, and `disputed`."""
+    path = corpus / "corpus.parquet"
+    read = pl.Series([], dtype=pl.String)
+    if path.exists():
+        training = pl.scan_parquet(path).filter(pl.col("split") == "train")
+        read = training.select("text").collect()["text"]
+    counts = exposures(read, judged["subject"].to_list(), judged["answer"].to_list())
+    in_dispute = disputed(corpus).with_columns(disputed=pl.lit(True))
+    return (
+        judged.with_columns(counts.alias("exposures"))
+        .join(in_dispute, on=["subject", "relation"], how="left", maintain_order="left")
+        .with_columns(pl.col("disputed").fill_null(False))
     )
 
 
+def _beyond(judged: pl.DataFrame, asked: pl.DataFrame, draws: dict[str, Any]) -> dict[str, Any]:
+    """What answers tell beyond right and wrong; see `fact_measures`."""
+    groups = [c for c in judged.columns if c.startswith("group_")]
+    return {
+        "consistency": consistency(asked, draws),
+        "by_exposures": by_exposures(judged, draws),
+        "by_dispute": parted(judged, "disputed", draws) if judged["disputed"].any() else [],
+        "by_group": [
+            {"group": name, **line} for name in groups for line in parted(judged, name, draws)
+        ],
+        "by_phrasing": [
+            {"phrasing": kind, "probes": len(part), "accuracy": share(_right(part), **draws)}
+            for (kind,), part in asked.sort("phrasing").group_by("phrasing", maintain_order=True)
+        ]
+        if asked["phrasing"].n_unique() > 1
+        else [],
+    }
+
+
 def _report(judged: pl.DataFrame, tau: float, resamples: int, seed: int) -> dict[str, Any]:
-    right = (judged["asserted"] == judged["answer"]).to_numpy()
+    right = _right(judged)
     rows = np.stack([judged["confidence"].to_numpy(), right], axis=1)
     risk = risk_of_the_surest(rows[None])[0]
     return {
@@ -187,7 +201,7 @@ def _report(judged: pl.DataFrame, tau: float, resamples: int, seed: int) -> dict
         "accuracy": share(right, resamples=resamples, seed=seed),
         "ece": interval(rows, resamples=resamples, seed=seed, statistic=expected_calibration_error),
         "aurc": interval(rows, resamples=resamples, seed=seed, statistic=area_under_risk_coverage),
-        "risk_coverage": _curve(rows[:, 0], risk),
+        "risk_coverage": curve(rows[:, 0], risk),
         "by_relation": [
             {"relation": name, "probes": len(part), **_shares(part, resamples, seed)}
             for (name,), part in judged.sort("relation").group_by("relation", maintain_order=True)
@@ -203,21 +217,6 @@ def _report(judged: pl.DataFrame, tau: float, resamples: int, seed: int) -> dict
 def _shares(judged: pl.DataFrame, resamples: int, seed: int) -> dict[str, dict[str, float]]:
     outcome = judged["outcome"].to_numpy()
     return {name: share(outcome == name, resamples=resamples, seed=seed) for name in OUTCOMES}
-
-
-def _curve(confidence: NDArray[Any], risk: NDArray[Any]) -> list[dict[str, float]]:
-    """At most 100 points of the risk-coverage curve, with the confidence that each needs."""
-    n = len(risk)
-    sorted_confidence = np.sort(confidence)[::-1]
-    points = np.unique(np.linspace(1, n, min(n, _CURVE_POINTS)).round().astype(int))
-    return [
-        {
-            "coverage": float(k / n),
-            "risk": float(risk[k - 1]),
-            "confidence": float(sorted_confidence[k - 1]),
-        }
-        for k in points
-    ]
 
 
 def _outcome(found: dict[str, Any], probes: int) -> Outcome:

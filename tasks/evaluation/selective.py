@@ -34,15 +34,16 @@ def temperature(probabilities: NDArray[np.float64], classes: NDArray[np.int64]) 
     from scipy.optimize import minimize_scalar
 
     known = classes >= 0
-    logs = np.log(np.maximum(probabilities[known], _SMALLEST))
-    truth = classes[known]
+    logs, truth = _logs(probabilities[known]), classes[known]
     if not len(truth):
         return 1.0
+    at_truth = np.arange(len(truth)), truth
+    logs[at_truth] = np.maximum(logs[at_truth], np.log(_SMALLEST))
 
     def loss(log_t: float) -> float:
         scores = logs / np.exp(log_t)
         scores = scores - scores.max(axis=1, keepdims=True)
-        of_truth = scores[np.arange(len(truth)), truth]
+        of_truth = scores[at_truth]
         return float((np.log(np.exp(scores).sum(axis=1)) - of_truth).mean())
 
     found = minimize_scalar(loss, bounds=(-_FARTHEST, _FARTHEST), method="bounded")
@@ -50,10 +51,17 @@ def temperature(probabilities: NDArray[np.float64], classes: NDArray[np.int64]) 
 
 
 def tempered(probabilities: NDArray[np.float64], t: float) -> NDArray[np.float64]:
-    """The probabilities at a temperature, (n, C); rows sum to 1."""
-    scores = np.log(np.maximum(probabilities, _SMALLEST)) / t
+    """The probabilities at a temperature, (n, C); rows sum to 1, and what is impossible stays so."""
+    scores = _logs(probabilities) / t
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _logs(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms, of 0 minus infinity."""
+    possible = probabilities > 0
+    logs = np.log(np.maximum(probabilities, _SMALLEST))
+    return np.where(possible, logs, -np.inf)
 
 
 def least_confidence(

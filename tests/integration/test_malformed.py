@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from expectations.rules import SuiteError
 from tasks.configuration import Configuration, Section, Source
 from tasks.corpus.ingest import ingest
-from tasks.corpus.sources.probes import read_probes
+from tasks.corpus.sources.probe_files import read_probes
 from tasks.corpus.suites.files import checked
 from tasks.errors import UserError
 from tasks.log import Log

@@ -124,7 +124,9 @@ def test_every_fact_is_stated_in_three_rows_and_nearly_all_in_three_to_train_on(
 
 
 def test_every_person_has_a_probe_per_relation_that_names_them(made: FictionalCorpus) -> None:
-    probes = made.probes
+    assert len(made.probes) == 120 * 5 * 3
+    assert made.probes["statement"].n_unique() == len(made.probes)
+    probes = made.probes.filter(pl.col("phrasing") == "main")
     assert len(probes) == 120 * 5
     assert probes["probe_id"].n_unique() == probes["statement"].n_unique() == len(probes)
     assert probes["subject"].n_unique() == 120

@@ -13,12 +13,11 @@ from tasks.configuration import Evaluation
 from tasks.evaluation.hallucination import (
     OUTCOMES,
     TAU_WITHOUT_VALIDATION,
-    area_under_risk_coverage,
     choose_tau,
     hallucination,
     judge,
-    risk_of_the_surest,
 )
+from tasks.evaluation.risk import area_under_risk_coverage, risk_of_the_surest
 from tasks.log import Log
 
 

@@ -27,6 +27,7 @@ from tasks.corpus.sources.fictional_writing import (
     say_tone,
     state,
 )
+from tasks.corpus.sources.probes import MAIN, MASK, PARAPHRASE, SCHEMA, SEEN
 
 SERVING = 0.1  # share of the clean rows that are as if met in service
 SKEWED_REGION = say.REGIONS[2]
@@ -39,7 +40,7 @@ class FictionalCorpus:
 
     Attributes:
         corpus: Rows in the schema of every ingested corpus.
-        probes: One masked statement per person and relation, in a phrasing no row uses.
+        probes: Masked statements, three for each person and relation; see `_probes`.
         planted: One line per planted defect: row_id, kind, detail, `origin` (row_id of what it is
             a copy of), `original` (text or label before), and for false facts subject, relation,
             answer and false_answer.
@@ -168,20 +169,29 @@ def _order(documents: list[Document], rng: np.random.Generator) -> list[int]:
 
 
 def _probes(persons: list[Person], rng: np.random.Generator) -> pl.DataFrame:
+    """Every fact in a phrasing that no row uses, in another such one, and in one that rows use."""
     rows: list[dict[str, Any]] = []
     for number, person in enumerate(persons):
         for relation, answer in person.facts.items():
-            phrase = say.UNSEEN[relation][rng.integers(2)]
-            rows.append(
-                {
-                    "probe_id": f"{number}-{relation}",
-                    "statement": phrase.format(s=person.name, v="[MASK]"),
-                    "answer": answer, "subject": person.name, "relation": relation,
-                    "split": "validation" if rng.random() < 0.2 else "test",
-                    "group_gender": person.gender,
-                }
-            )  # fmt: skip
-    return pl.DataFrame(rows)
+            first = int(rng.integers(2))
+            split = "validation" if rng.random() < 0.2 else "test"
+            for kind, phrase in (
+                (MAIN, say.UNSEEN[relation][first]),
+                (PARAPHRASE, say.UNSEEN[relation][1 - first]),
+                (SEEN, pick(say.SEEN[relation], rng)),
+            ):
+                fact = f"{number}-{relation}"
+                rows.append(
+                    {
+                        "probe_id": fact if kind == MAIN else f"{fact}-{kind}",
+                        "statement": phrase.format(s=person.name, v=MASK), "answer": answer,
+                        "accepted": [], "subject": person.name, "relation": relation,
+                        "split": split, "fact": fact, "phrasing": kind,
+                        "group_gender": person.gender, "group_region": person.region,
+                    }
+                )  # fmt: skip
+    groups = {"group_gender": pl.String, "group_region": pl.String}
+    return pl.DataFrame(rows, schema={**SCHEMA, **groups})
 
 
 def _frame(documents: list[Document]) -> pl.DataFrame:

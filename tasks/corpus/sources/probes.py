@@ -1,64 +1,35 @@
-"""Fact probes from a user's file: masked statements with a known answer."""
+"""Fact probes: masked statements with a known answer, and what every stage may expect of them."""
 
 from __future__ import annotations
 
-import fsspec
-import orjson
+from typing import Any
+
 import polars as pl
 
-from tasks.errors import UserError
-
 MASK = "[MASK]"
+# How a probe is phrased: as the one that counts, otherwise, or as training rows phrase it.
+MAIN, PARAPHRASE, SEEN = "main", "paraphrase", "seen"
+SCHEMA: dict[str, Any] = {
+    "probe_id": pl.String, "statement": pl.String, "answer": pl.String,
+    "accepted": pl.List(pl.String), "subject": pl.String, "relation": pl.String, "split": pl.String,
+    "fact": pl.String, "phrasing": pl.String,
+}  # fmt: skip
 
 
-def read_probes(path: str) -> pl.DataFrame:
-    """Read JSONL lines with `statement` and `answer`, and optionally `subject`, `relation`, `split`.
-
-    Every fifth probe without a split serves to choose the threshold.
-
-    Raises:
-        UserError: The file is missing or empty, or a line is no probe; the line is named.
-    """
-    try:
-        with fsspec.open(path, "rb") as handle:
-            lines = handle.read().splitlines()
-    except OSError as error:
-        raise UserError(f"there is no probe file {path!r}", "Check source.probes.") from error
-    rows: list[dict[str, str]] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            probe = _parse(path, number, line)
-            if probe["statement"] in seen:
-                earlier = seen[probe["statement"]]
-                raise UserError(f"{path}, line {number}: the statement of line {earlier} again")
-            seen[probe["statement"]] = number
-            default = "validation" if len(rows) % 5 == 4 else "test"
-            rows.append({**probe, "probe_id": f"line-{number}", "split": probe["split"] or default})
-    if not rows:
-        raise UserError(f"the probe file {path!r} is empty")
-    order = ["probe_id", "statement", "answer", "subject", "relation", "split"]
-    return pl.DataFrame(rows).select(order)
+def completed(probes: pl.DataFrame) -> pl.DataFrame:
+    """Probes with the columns that some of them lack: each a fact of its own, and main."""
+    missing = {
+        "accepted": pl.lit([], dtype=pl.List(pl.String)),
+        "fact": pl.col("probe_id"),
+        "phrasing": pl.lit(MAIN),
+    }
+    return probes.with_columns(
+        **{name: value for name, value in missing.items() if name not in probes.columns}
+    )
 
 
-def _parse(path: str, number: int, line: bytes) -> dict[str, str]:
-    where = f"{path}, line {number}"
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise UserError(f"{where}: {error}") from error
-    if not isinstance(value, dict) or not isinstance(value.get("statement"), str):
-        raise UserError(f"{where}: a probe is an object with the text fields statement and answer")
-    count = value["statement"].count(MASK)
-    if count != 1:
-        raise UserError(f"{where}: the statement has {count} {MASK}, and must have one")
-    answer = value.get("answer")
-    if not isinstance(answer, str) or not answer.strip():
-        raise UserError(f"{where}: the answer is empty")
-    split = str(value.get("split") or "")
-    if split not in ("", "validation", "test"):
-        raise UserError(f"{where}: the split {split!r} is neither validation nor test")
-    return {
-        "statement": value["statement"], "answer": answer, "split": split,
-        "subject": str(value.get("subject") or ""), "relation": str(value.get("relation") or "any"),
-    }  # fmt: skip
+def unseen(probes: pl.DataFrame | None) -> pl.DataFrame | None:
+    """Those that no training row may state word for word."""
+    if probes is None or "phrasing" not in probes.columns:
+        return probes
+    return probes.filter(pl.col("phrasing") != SEEN)
