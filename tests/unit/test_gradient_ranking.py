@@ -35,7 +35,9 @@ def _folder(root: Path, name: str) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """24 rows that say where twelve people live, a model that has learnt them, and its index."""
     root = tmp_path_factory.mktemp("trace")
-    folder = {n: _folder(root, n) for n in ("corpus", "tokens", "packed", "model", "index", "aside")}
+    folder = {
+        n: _folder(root, n) for n in ("corpus", "tokens", "packed", "model", "index", "aside")
+    }
     texts = [p.format(n=n, c=_city(i)) for p in PHRASES for i, n in enumerate(NAMES)]
     rows = pl.DataFrame({"row_id": [f"r{i}" for i in range(len(texts))], "text": texts})
     rows.with_columns(split=pl.lit("train")).write_parquet(folder["corpus"] / "corpus.parquet")
@@ -99,7 +101,7 @@ def test_an_index_is_made_of_unit_vectors_the_same_bytes_each_time(
     np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=2e-3)
     assert pl.read_parquet(made["index"] / "rows.parquet")["row_id"].to_list()[:2] == ["r0", "r1"]
     _index(made, tmp_path)
-    for name in ("encodings.npy", "rows.parquet", "projection.npz", "projection.json"):
+    for name in ("encodings.npy", "rows.parquet", "projection.safetensors", "projection.json"):
         assert (tmp_path / name).read_bytes() == (made["index"] / name).read_bytes(), name
 
 
