@@ -3,9 +3,10 @@
 Trains the default night's model on the raw fictional corpus with a fifth of the facts contradicted
 by four false rows each, nothing cleaned, and takes the answers that are wrong as taught. For each
 method: precision at 10 (of at most as many as there are), reciprocal rank of the first false row,
-recall at 10, with bootstrap intervals over answers. Then the index beside an epoch of training, both
-warm and taken in turn; and the answer to one query in a fresh process. With `--cause` the rows that
-each method names are removed, the model is trained anew, and the wrong answers that are gone are counted.
+recall at 10, with bootstrap intervals over answers. Then the index beside an epoch of training, in
+seconds of CPU, since other processes' load would decide the others; and one query in a fresh process.
+With `--cause` the rows that each method names for 20 wrong answers are removed, the model is trained
+anew, and the wrong answers that are gone are counted.
 
     python benchmarks/tracing.py [--quick] [--seeds 1] [--cause]
 """
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import tracing_night
 from numpy.typing import NDArray
 
@@ -97,36 +97,41 @@ def attribution(scores: NDArray[np.float32], relevant: list[set[int]]) -> NDArra
 
 
 def cost(night: tracing_night.Night, configuration: Configuration) -> dict[str, float]:
-    """Seconds of an index and of an epoch, warm and in turn, and of one query in a new process."""
-    index, epoch = tracing_night.timed(night, configuration, rounds=3)
+    """CPU seconds of an index and of an epoch, and seconds of one query in a new process."""
+    found = tracing_night.timed(night, configuration)
     row = night.wrong.row(0, named=True)
     command = [sys.executable, "-c", _ONE_QUERY, night.index, night.pretrained]
     done = subprocess.run(
         [*map(str, command), row["statement"], row["asserted"]],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return {"index_s": index, "epoch_s": epoch, "query_s": float(done.stdout.split()[-1])}
+    return {**found, "query_s": float(done.stdout.split()[-1])}
 
 
 def cause(
     night: tracing_night.Night, scores: dict[str, NDArray[np.float32]], configuration: Configuration
 ) -> dict[str, NDArray[np.float64]]:
-    """Whether each of some wrong answers is gone after a training without its rows, by method."""
-    chosen = np.random.default_rng(0).permutation(len(night.wrong))[:20]
-    asked = night.wrong[np.sort(chosen)]
-    gone = {}
+    """What becomes of 20 wrong answers after a training without the rows that a method names.
+
+    Returns:
+        By method (answers, 2): whether the wrong answer is gone, and whether the right one is there.
+    """
+    chosen = np.sort(np.random.default_rng(0).permutation(len(night.wrong))[:20])
+    asked = night.wrong[chosen]
+    found = {}
     for method, lines in scores.items():
-        rows = {int(i) for line in lines[np.sort(chosen)] for i in np.argsort(-line)[:K]}
+        rows = {int(i) for line in lines[chosen] for i in np.argsort(-line, kind="stable")[:K]}
+        begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            begun = time.perf_counter()
             again = tracing_night.retrained(night, rows, configuration, Path(folder))
             now = tracing_night.asserted(again, asked.drop("asserted"), night.candidates)
-        gone[method] = (now["asserted"] != asked["asserted"]).to_numpy().astype(float)
+        gone = (now["asserted"] != asked["asserted"]).to_numpy()
+        right = (now["asserted"] == asked["answer"]).to_numpy()
+        found[method] = np.stack([gone, right], axis=1).astype(np.float64)
+        shares = f"{gone.mean():.0%} gone, {right.mean():.0%} right"
         seconds = time.perf_counter() - begun
-        print(
-            f"{method}: {len(rows)} rows removed, {gone[method].mean():.0%} gone, {seconds:.0f} s"
-        )
-    return gone
+        print(f"{method}: {len(rows)} rows removed, {shares}, {seconds:.0f} s", flush=True)
+    return found
 
 
 def report(
@@ -149,24 +154,24 @@ def report(
         }
     for name in costs[0]:
         found[name] = round(float(np.median([each[name] for each in costs])), 3)
-    found["index_per_epoch"] = round(found["index_s"] / found["epoch_s"], 2)
+    found["index_per_epoch"] = round(found["rows_s"] / found["epoch_s"], 2)
     print(
-        f"index {found['index_s']:.2f} s, one epoch {found['epoch_s']:.2f} s "
-        f"({found['index_per_epoch']:.2f} times); one query with loading {found['query_s']:.2f} s"
+        f"index {found['fixed_s']:.1f} s of CPU whatever the rows and {found['rows_s']:.1f} s for these "
+        f"rows; an epoch on them {found['epoch_s']:.1f} s, so {found['index_per_epoch']:.2f} times\n"
+        f"one query, loading included, {found['query_s']:.2f} s"
     )
     return found
 
 
 def report_cause(causes: list[dict[str, NDArray[np.float64]]]) -> dict[str, float]:
-    """Print the shares of wrong answers that are gone."""
+    """Print the shares of wrong answers that are gone, and that are right now."""
     shares = {}
     for method in causes[0]:
         values = np.concatenate([each[method] for each in causes])
-        i = interval(values, resamples=2000, seed=0)
-        shares[method] = round(i["value"], 4)
-        print(
-            f"{method:<10} gone {i['value']:.0%} [{i['low']:.0%}, {i['high']:.0%}] of {len(values)}"
-        )
+        gone, right = (interval(column, resamples=2000, seed=0) for column in values.T)
+        shares[method] = round(gone["value"], 4)
+        cells = [f"{i['value']:.0%} [{i['low']:.0%}, {i['high']:.0%}]" for i in (gone, right)]
+        print(f"{method:<10} gone {cells[0]}, right {cells[1]} of {len(values)}")
     return shares
 
 

@@ -12,7 +12,7 @@ what a text says of reading a word, and of saying it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -25,11 +25,13 @@ from models.influence.projection import Projection
 from models.network.encoder import MaskedLanguageModel
 from models.network.taps import tapping
 from models.network.weights import named
-from models.text.batching import batches, pad
+from models.text.batching import pad
 from models.training.objective import cross_entropy
 
 Float32 = npt.NDArray[np.float32]
-_POSITIONS = 4096  # of a batch, copies and padding included
+Chosen = tuple[npt.NDArray[np.int64], int]  # numbers of texts, and the length to pad them to
+_POSITIONS = 2048  # of a batch, copies and padding included
+_STEP = 8  # lengths are multiples of it; any shape will do, and padding costs as much as text
 
 
 class Asked(NamedTuple):
@@ -43,7 +45,7 @@ class Asked(NamedTuple):
         targets: Of each copy what is to be predicted there; None for what the text has there.
     """
 
-    tokens: Sequence[int]
+    tokens: npt.NDArray[np.int32]
     hidden: Sequence[npt.NDArray[np.int64]]
     shown: int
     targets: Sequence[npt.NDArray[np.int64]] | None = None
@@ -71,9 +73,19 @@ class TextGradients:
         signature = [ids, ids, ids, ids, ids, weights, count]
         self._compiled = tf.function(self._gradients, signature, autograph=False)
 
-    def batches(self, lengths: Sequence[int], copies: int, longest: int) -> Any:
-        """Batches of texts of like length: their numbers, and the length to pad to."""
-        return batches(lengths, longest, max(1, _POSITIONS // copies))
+    def batches(self, lengths: npt.ArrayLike, copies: int) -> Iterator[Chosen]:
+        """Texts to compute together, shortest first: their numbers, and the length to pad them to.
+
+        Args:
+            lengths: Of the texts, in tokens.
+            copies: Of each text.
+        """
+        padded = -(-np.asarray(lengths, np.int64) // _STEP) * _STEP
+        for length in np.unique(padded).tolist():
+            which = np.flatnonzero(padded == length)
+            size = max(1, _POSITIONS // (copies * length))
+            for start in range(0, len(which), size):
+                yield which[start : start + size], length
 
     def of(self, texts: Sequence[Asked], length: int, compiled: bool = True) -> Float32:
         """The projected gradients of texts with equally many copies, (N, d).
@@ -86,10 +98,10 @@ class TextGradients:
         rows, places, wanted = [], [], []
         for text in texts:
             for copy, hidden in enumerate(text.hidden):
-                tokens = np.array(text.tokens, np.int32)
+                tokens = text.tokens.copy()
                 wanted.append(tokens[hidden] if text.targets is None else text.targets[copy])
                 tokens[hidden] = text.shown
-                rows.append(tokens)
+                rows.append(tokens.tolist())
                 places.append(hidden)
         room = max(1, *(len(hidden) for hidden in places)) if places else 1
         slots, targets = (np.zeros((len(rows), room), np.int32) for _ in range(2))
@@ -99,7 +111,7 @@ class TextGradients:
             targets[number, : len(hidden)] = truth
             weights[number, : len(hidden)] = 1.0
         inputs = (*pad(rows, length), slots, targets, weights)
-        function = self._compiled if compiled else self._gradients
+        function: Any = self._compiled if compiled else self._gradients
         found = function(*map(tf.constant, inputs), tf.constant(len(texts)))
         return np.asarray(found.numpy(), np.float32)
 

@@ -2,9 +2,9 @@
 
 A row is asked for what a probe would ask it for: whole words, the rarer ones of the text, each of
 them once. It is read in a few copies; in each another part of these words is hidden, never two
-neighbours of them, so that a name or a value is asked for while the others still stand there. On
-the fictional corpus the half of rarer words in three copies traced better than all tokens in five
-at 20 % each, and much better than at training's 30 % (see `benchmarks/tracing.py`).
+neighbours of them, so that a name or a value is asked for while the others still stand there. Of
+120 false facts of the fictional corpus, the rarest quarter of the words in two copies found 84 % of
+the rows that state them (the rarest 30 % in three copies, 89 %); half of the words in two, 80 %.
 
 What decides is the text itself and the seed: the same text has the same gradient wherever it lies.
 """

@@ -78,7 +78,7 @@ def load(model: keras.Model, path: Path) -> Moments:
         pair = tuple(tensors.get(f"{name}/{kind}") for kind in (_ROWS, _COLUMNS))
         if tuple(None if v is None else len(v) for v in pair) != shape:
             raise ValueError(f"the second moments in {path} do not fit the model's {name}")
-        found[name] = pair  # type: ignore[assignment]
+        found[name] = pair
     return found
 
 

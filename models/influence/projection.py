@@ -69,7 +69,7 @@ class Projection:
     @property
     def rank(self) -> int:
         """Columns of a factor."""
-        return next(iter(self.left.values())).shape[1]
+        return int(next(iter(self.left.values())).shape[1])
 
     @property
     def block(self) -> int:

@@ -63,19 +63,20 @@ class Tracing(Section):
         8192, ge=16, le=1 << 18, description="Most numbers of a row's projected gradient"
     )
     copies: int = Field(
-        3, ge=1, le=20,
+        2, ge=1, le=20,
         description="Copies in which a row is read, each with other words hidden",
     )  # fmt: skip
     hidden_share: float = Field(
-        0.5, gt=0, le=1, description="Share of a row's words hidden in one of them, rarest first"
+        0.25, gt=0, le=1, description="Share of a row's words hidden in one of them, rarest first"
     )
     task_share: float = Field(
         0.9, ge=0, le=1,
         description="How much of what probes have in common is taken back, against what rows have",
     )  # fmt: skip
-    damping: float = Field(
-        0.1, gt=0, le=1, description="How little of it is; at 1 nothing is taken back"
-    )
+    prior: float = Field(
+        50.0, gt=0, le=1e9,
+        description="How many texts say beforehand that gradients have nothing in common (texts)",
+    )  # fmt: skip
 
 
 class Decision(Section):

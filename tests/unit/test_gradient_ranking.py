@@ -101,7 +101,7 @@ def test_an_index_is_made_of_unit_vectors_the_same_bytes_each_time(
     np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=2e-3)
     assert pl.read_parquet(made["index"] / "rows.parquet")["row_id"].to_list()[:2] == ["r0", "r1"]
     _index(made, tmp_path)
-    for name in ("encodings.npy", "rows.parquet", "projection.npz", "projection.json"):
+    for name in ("encodings.npy", "rows.parquet", "projection.safetensors", "projection.json"):
         assert (tmp_path / name).read_bytes() == (made["index"] / name).read_bytes(), name
 
 

@@ -15,7 +15,7 @@ from models.network.encoder import MaskedLanguageModel, build
 from models.network.weights import named
 from models.text.batching import pad
 
-SHAPE = dict(vocabulary=50, layers=2, width=16, heads=2)
+SHAPE = {"vocabulary": 50, "layers": 2, "width": 16, "heads": 2}
 MASK = 4
 # token 5 + 3 i goes on with a word, and the higher a token the more often it is met
 _HIDING = hiding.Hiding(np.arange(50), np.arange(50) % 3 == 2, copies=3, share=1.0, seed=0)
@@ -159,9 +159,9 @@ def _cosines(vectors: np.ndarray) -> float:
 def test_what_all_vectors_share_counts_for_less_after_the_correction() -> None:
     vectors = np.random.default_rng(2).standard_normal((200, 16)).astype(np.float32)
     vectors[:, [3, 12]] += 5.0
-    r = curvature.autocorrelation([vectors[:50], vectors[50:]], blocks=2)
+    r = curvature.autocorrelation([vectors[:50], vectors[50:]], blocks=2, prior=1.0)
     np.testing.assert_allclose(np.trace(r, axis1=1, axis2=2), [8, 8], rtol=1e-4)
-    after = curvature.encode(vectors, curvature.inverse_root(r, None, 0.0, damping=0.01))
+    after = curvature.encode(vectors, curvature.whitening(r, r, 0.0))
     assert _cosines(vectors) > 0.5
     assert _cosines(after) < 0.2
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1.0, rtol=1e-5)
@@ -171,9 +171,17 @@ def test_what_only_queries_share_is_taken_back_by_the_task_share() -> None:
     rng = np.random.default_rng(4)
     rows, queries = (rng.standard_normal((200, 8)).astype(np.float32) for _ in range(2))
     queries[:, 3] += 5.0
-    r, q = (curvature.autocorrelation([v], blocks=1) for v in (rows, queries))
+    r, q = (curvature.autocorrelation([v], blocks=1, prior=1.0) for v in (rows, queries))
     without, with_it = (
-        _cosines(curvature.encode(queries, curvature.inverse_root(r, q, share, 0.01)))
+        _cosines(curvature.encode(queries, curvature.whitening(r, q, share)))
         for share in (0.0, 0.9)
     )
     assert with_it < 0.5 * without
+
+
+def test_a_few_texts_take_hardly_anything_back() -> None:
+    vectors = np.random.default_rng(6).standard_normal((4, 8)).astype(np.float32)
+    r = curvature.autocorrelation([vectors], blocks=1, prior=1000.0)
+    encoded = curvature.encode(vectors, curvature.whitening(r, r, 0.5))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(encoded, unit, atol=0.02)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 import polars as pl
+from safetensors.numpy import save_file
 
 from tasks.configuration import Tracing
 from tasks.errors import UserError
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from models.text.reader import Reader
 
 ENCODINGS, ROWS, PROJECTION, ABOUT = (
-    "encodings.npy", "rows.parquet", "projection.npz", "projection.json",
+    "encodings.npy", "rows.parquet", "projection.safetensors", "projection.json",
 )  # fmt: skip
-ROOTS = "roots"
+WHITENING = "whitening"
 _AT_ONCE = 8192  # rows in memory
 _TOKENS = 1 << 24  # counted at once
 _PROBES = 400  # at most, to learn what queries have in common
@@ -69,14 +70,14 @@ def encode_rows(
         config: Size of the vectors and their correction.
         seed: Of the projection and of what is hidden.
         out: Gets `encodings.npy` (rows, d) float16, to be mapped into memory; `rows.parquet` with
-            the `row_id` of each; `projection.npz` and `projection.json`, to encode a query alike.
+            the `row_id` of each; `projection.safetensors` and `projection.json`, to encode a query alike.
         scratch: Gets the vectors before their correction, 4 d bytes a row.
         log: Told how many rows are read.
 
     Raises:
         UserError: There are no training rows, or the model has no second moments.
     """
-    from models.influence.curvature import autocorrelation, inverse_root
+    from models.influence.curvature import autocorrelation, whitening
 
     rows = _rows(tokenized)
     gradients, reader = _open(pretrained, config, seed)
@@ -85,13 +86,14 @@ def encode_rows(
     )
     _Reading(gradients, reader, tokenized, _hiding(tokenized, reader, config, seed)).fill(raw, log)
     blocks = len(gradients.projection.names)
-    queries, probes = None, _probes(asked, seed)
-    if len(probes):
-        texts = probes["statement"].to_list(), probes["answer"].to_list()
-        queries = autocorrelation([query_gradients(gradients, reader, *texts)], blocks)
-    shared = autocorrelation(_chunks(raw), blocks)
-    roots = inverse_root(shared, queries, config.task_share, config.damping)
-    _write(out, raw, roots, rows, gradients)
+    shared = autocorrelation(_chunks(raw), blocks, config.prior)
+    probes, task_share = _probes(asked, seed), config.task_share
+    texts = probes["statement"].to_list(), probes["answer"].to_list()
+    queries = query_gradients(gradients, reader, *texts)
+    whitened = whitening(
+        shared, autocorrelation([queries], blocks, config.prior), task_share if len(probes) else 0.0
+    )
+    _write(out, raw, whitened, rows, gradients)
     about = {
         "dimensions": gradients.projection.dimensions, "rows": len(rows), "probes": len(probes),
         "matrices": gradients.projection.names, "rank": gradients.projection.rank,
@@ -166,9 +168,7 @@ class _Reading:
         for start in range(0, len(raw), _AT_ONCE):
             which = np.arange(start, min(start + _AT_ONCE, len(raw)))
             pieces = packing.cut(offsets, which, self.reader.max_tokens - 2)
-            jobs = self.gradients.batches(
-                (pieces.sizes + 2).tolist(), self.hiding.copies, self.reader.max_tokens
-            )
+            jobs = self.gradients.batches(pieces.sizes + 2, self.hiding.copies)
             work = devices.side_by_side(lambda job: self._ask(pieces, tokens, *job), jobs)  # noqa: B023
             for chosen, found in work:
                 np.add.at(raw, pieces.documents[chosen], found)
@@ -191,7 +191,7 @@ def _probes(asked: Path | None, seed: int) -> pl.DataFrame:
     """Some of the folder's probes, if it has any."""
     path = asked / "probes.parquet" if asked is not None else None
     if path is None or not path.exists():
-        return pl.DataFrame()
+        return pl.DataFrame(schema={"statement": pl.String, "answer": pl.String})
     probes = pl.read_parquet(path, columns=["probe_id", "statement", "answer"]).sort("probe_id")
     chosen = np.random.default_rng(seed).permutation(len(probes))[:_PROBES]
     return probes[np.sort(chosen)]
@@ -203,7 +203,7 @@ def _chunks(raw: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 
 
 def _write(
-    out: Path, raw: NDArray[np.float32], roots: NDArray[np.float32], rows: pl.DataFrame,
+    out: Path, raw: NDArray[np.float32], whitened: NDArray[np.float32], rows: pl.DataFrame,
     gradients: TextGradients,
 ) -> None:  # fmt: skip
     from models.influence.curvature import encode
@@ -211,7 +211,7 @@ def _write(
     encoded = np.lib.format.open_memmap(out / ENCODINGS, "w+", np.float16, raw.shape)
     for number, chunk in enumerate(_chunks(raw)):
         start = number * _AT_ONCE
-        encoded[start : start + len(chunk)] = encode(chunk, roots)
+        encoded[start : start + len(chunk)] = encode(chunk, whitened)
     encoded.flush()
     rows.write_parquet(out / ROWS)
-    np.savez(out / PROJECTION, **{ROOTS: roots}, **gradients.projection.arrays())
+    save_file({WHITENING: whitened} | gradients.projection.arrays(), str(out / PROJECTION))

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from tasks.errors import UserError
-from tasks.explanation.trace.encodings import ENCODINGS, PROJECTION, ROOTS, ROWS
+from tasks.explanation.trace.encodings import ENCODINGS, PROJECTION, ROWS, WHITENING
 from tasks.explanation.trace.queries import query_gradients
 from tasks.training.starting_point import encoder_folder
 
@@ -36,14 +38,14 @@ class GradientRanking:
     Attributes:
         rows: `row_id` (and `source`, `replayed`) of each row of the index.
         encodings: float16 (N, d), unit vectors, mapped into memory.
-        roots: float32 (blocks, b, b), the correction.
+        whitened: float32 (blocks, b, b), the correction.
         gradients: Of the model.
         reader: The model's tokenizer.
     """
 
     rows: pl.DataFrame
     encodings: NDArray[np.float16]
-    roots: NDArray[np.float32]
+    whitened: NDArray[np.float32]
     gradients: TextGradients
     reader: Reader
 
@@ -65,18 +67,17 @@ class GradientRanking:
 
         folder = model / "model" if (model / "model").is_dir() else encoder_folder(model)
         try:
-            with np.load(index / PROJECTION) as file:
-                arrays = {name: file[name] for name in file.files}
-            roots = arrays.pop(ROOTS)
+            arrays = load_file(str(index / PROJECTION))
+            whitened = arrays.pop(WHITENING)
             encodings = np.load(index / ENCODINGS, mmap_mode="r")
             rows = pl.read_parquet(index / ROWS)
             masked = hugging_face.load_masked(folder)
             gradients = TextGradients(masked, Projection.of_arrays(arrays))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise UserError(f"the row index {index} cannot be used: {error}") from error
         longest = hugging_face.describe(folder).max_tokens
         reader = Reader.load(folder / "tokenizer.json", longest)
-        return cls(rows, encodings, roots, gradients, reader)
+        return cls(rows, encodings, whitened, gradients, reader)
 
     def encode(self, statements: Sequence[str], answers: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of answers, (Q, d).
@@ -94,7 +95,7 @@ class GradientRanking:
             found = query_gradients(self.gradients, self.reader, statements, answers)
         except ValueError as error:
             raise UserError(f"a statement cannot be traced: {error}") from error
-        return encode(found, self.roots)
+        return encode(found, self.whitened)
 
     def scores(self, statements: Sequence[str], answers: Sequence[str]) -> NDArray[np.float32]:
         """The influence of every row on each answer, (Q, N), from -1 to 1."""

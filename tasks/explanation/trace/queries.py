@@ -36,7 +36,7 @@ def query_gradients(
     asked = [_asked(reader, s, a) for s, a in zip(statements, answers, strict=True)]
     found = np.zeros((len(asked), gradients.projection.dimensions), np.float32)
     lengths = [len(text.tokens) for text in asked]
-    for chosen, length in gradients.batches(lengths, 1, reader.max_tokens):
+    for chosen, length in gradients.batches(lengths, 1):
         texts = [asked[i] for i in chosen]
         found[chosen] = gradients.of(texts, length, compiled=len(asked) >= _COMPILED_FROM)
     return found
@@ -50,4 +50,4 @@ def _asked(reader: Reader, statement: str, answer: str) -> Asked:
     pieces = reader.pieces([spaced])[0] or [reader.unknown]
     row, start = reader.with_masks(*reader.around_mask(statement), len(pieces))
     where = start + np.arange(len(pieces))
-    return Asked(row, [where], reader.mask, [np.array(pieces, np.int64)])
+    return Asked(np.array(row, np.int32), [where], reader.mask, [np.array(pieces, np.int64)])
