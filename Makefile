@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare search ui deploy worker check test test-fast bench lock clean purge
+.PHONY: help nightly prepare search repair ui deploy worker check test test-fast bench lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -28,6 +28,9 @@ prepare: $(READY) ## only the data stages, to see what is wrong with a corpus: s
 
 search: $(READY) ## look for better settings: TRIALS=20 OBJECTIVE=pretrain|finetune, and the same arguments
 	@$(BIN)/plumbline search --config $(CONFIG) $(if $(TRIALS),--trials $(TRIALS)) $(if $(OBJECTIVE),--objective $(OBJECTIVE)) $(OVERRIDES)
+
+repair: $(READY) ## propose rows to take out for a night's wrong answers: NIGHT=name, then ACCEPT=all|rows=ID,ID or RULE=rule with BY=name WHY="reason"
+	@$(BIN)/plumbline repair $(or $(NIGHT),last) $(if $(ACCEPT),--accept '$(ACCEPT)') $(if $(RULE),--rule '$(RULE)') $(if $(BY),--by '$(BY)') $(if $(WHY),--why '$(WHY)') $(call given,SET,$(SET))
 
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

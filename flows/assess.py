@@ -52,12 +52,12 @@ def assess(
         trained = trained or train(configuration, night, prepared)
         candidate = trained["finetune"]
         heading("assess", f"candidate {candidate.digest[:12]}")
-        judged = _evaluate(candidate, prepared["clean"], c)
+        judged = evaluate(candidate, prepared["clean"], c)
         held = registry.standing(candidate)
         opposing = {}
         if held.opponent:
             opponent = registry.champion(digest=held.opponent)
-            opposing = _evaluate(opponent, prepared["clean"], c, prefix="champion_")
+            opposing = evaluate(opponent, prepared["clean"], c, prefix="champion_")
         floored = floors(
             judged["quality"], prepared["augment"], prepared["correct"], prepared["clean"],
             trained["baselines"], trained["tokenize"], config=c.evaluate, baselines=c.baselines,
@@ -94,10 +94,17 @@ def _bundle(trained: dict[str, Record]) -> str | None:
     return begun.digest if begun is not None and begun.stage == "champion" else None
 
 
-def _evaluate(
+def evaluate(
     model: Record, corpus: Record, c: Configuration, prefix: str = ""
 ) -> dict[str, Record]:
-    """Every evaluation of one model on tonight's held-out rows and probes."""
+    """Every evaluation of one model on held-out rows and probes.
+
+    Args:
+        model: The bundle.
+        corpus: The clean corpus that has the rows and probes.
+        c: Everything the run is told.
+        prefix: Put before the stages' titles, where two models are judged in one run.
+    """
     config, seed = c.evaluate, c.seed
     scored = quality(model, corpus, config=config, seed=seed, title=f"{prefix}quality")
     return {

@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows import data_commands
-from tasks.configuration import Configuration
+from flows import data_commands, repair_command
+from tasks.configuration import Section
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.settings import ROOT, Environment, load_as, load_configuration
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "search":
             command.add_argument("--trials", help="trials in all, earlier runs' included")
             command.add_argument("--objective", help="pretrain or finetune")
+    repair_command.add(commands, _run_flow)
     data_commands.add(commands)
     ui = commands.add_parser("ui", help="serve the Prefect and MLflow UIs over the same stores")
     ui.add_argument("--prefect-port", type=int, default=4200)
@@ -94,7 +95,9 @@ def _run_flow(options: argparse.Namespace) -> int:
     return 0
 
 
-def _configuration(options: argparse.Namespace) -> Configuration:
+def _configuration(options: argparse.Namespace) -> Section:
+    if options.flow == "repair":
+        return repair_command.configuration(options)
     if options.flow != "search":
         return load_configuration(options.config, options.overrides)
     from tasks.search.configuration import SearchConfiguration
@@ -114,6 +117,10 @@ def _flow(name: str) -> Callable[..., object]:
         from flows.search import search
 
         return search
+    if name == "repair":
+        from flows.repair import repair
+
+        return repair
     from flows.nightly import nightly
 
     return nightly
