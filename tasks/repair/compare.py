@@ -153,16 +153,14 @@ def _targets(targeted: pl.DataFrame, how: Mapping[str, Any]) -> dict[str, Any]:
 
 def _others(others: pl.DataFrame, how: Mapping[str, Any]) -> dict[str, Any]:
     """Side effects: how many got better and worse, from which outcome to which."""
-    counts = dict(
-        (f"{old} {new}", n)
-        for old, new, n in others.group_by("outcome", "new_outcome").len().iter_rows()
-    )
+    groups = others.group_by("outcome", "new_outcome").len()
+    counts = {(old, new): n for old, new, n in groups.iter_rows()}
     found: dict[str, Any] = {
         "probes": others.height,
         "better": int((others["change"] > 0).sum()),
         "worse": int((others["change"] < 0).sum()),
         "transitions": {
-            old: {new: int(counts.get(f"{old} {new}", 0)) for new in OUTCOMES} for old in OUTCOMES
+            old: {new: int(counts.get((old, new), 0)) for new in OUTCOMES} for old in OUTCOMES
         },
     }
     if others.height:

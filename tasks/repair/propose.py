@@ -12,9 +12,11 @@ one. Its other side is counted too, over every fact probe that the night asked:
 
 A candidate is proposed if it costs no more right answers than allowed, none by default; the others are
 shown and held back. Rows are gone through from the highest score down, so that of several rows that
-carry one right answer the likeliest culprits go. A made-up row counts for the row it was made from, and goes with it. So do
-exact copies, and those near copies in quarantine that state the same wrong answer, since a duplicate
-of a row that is taken out is a duplicate no more. The true near copy of a false row stays.
+carry one right answer the likeliest culprits go.
+
+A made-up row counts for the row it was made from, and goes with it. So do exact copies, and those
+near copies in quarantine that state the same wrong answer, since a duplicate of a row that is taken
+out is a duplicate no more. The true near copy of a false row stays.
 
 Not covered: right answers that nobody asked for, and what a row teaches beside facts.
 """
@@ -111,6 +113,6 @@ def _sentence(targets: list[dict[str, object]], table: pl.DataFrame) -> str:
     served = sum(bool(target["rows"]) for target in targets)
     held = table.height - proposed
     rows = "1 row is" if proposed == 1 else f"{proposed:,} rows are"
-    answers = "answer" if served == 1 else "answers"
+    answers = "answer" if len(targets) == 1 else "answers"
     less = f"; {held:,} more held back" if held else ""
     return f"{rows} proposed for {served:,} of the {len(targets):,} surest wrong {answers}{less}"

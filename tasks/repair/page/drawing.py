@@ -25,6 +25,11 @@ def render(template: str, found: dict[str, Any]) -> str:
     return engine.get_template(template).render(style=style, **found)
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """`1 row`, `2 rows`, `3 copies`."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
 def note(html: str, *lines: tuple[str, str]) -> str:
     """The page with lines of (words, command) in the place for them; both are escaped."""
     told = "".join(

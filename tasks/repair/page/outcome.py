@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.promotion.page import numbers
 from tasks.promotion.page.verdict import comparison_row
-from tasks.repair.page.drawing import render
+from tasks.repair.page.drawing import counted, render
 
 _OUTCOMES = ("correct", "abstained", "hallucinated")
 _STYLES = {"correct": "good", "abstained": "quiet", "hallucinated": "bad"}
@@ -32,7 +32,7 @@ def page(facts: Mapping[str, Any], asked: pl.DataFrame, chosen: pl.DataFrame) ->
     found = {
         "head": f"{targets['gone']:,} of {targets['probes']:,} gone",
         "sentence": text[0].upper() + text[1:],
-        "style": _style(margins, targets),
+        "colour": _colour(margins, targets),
         "cards": _cards(facts),
         "control": "control" in facts,
         "became": _became(targets),
@@ -54,7 +54,7 @@ def page(facts: Mapping[str, Any], asked: pl.DataFrame, chosen: pl.DataFrame) ->
     return render("outcome.html", found)
 
 
-def _style(margins: list[dict[str, Any]], targets: Mapping[str, Any]) -> str:
+def _colour(margins: list[dict[str, Any]], targets: Mapping[str, Any]) -> str:
     """Bad where anything else surely suffered, good where the targets are gone without that."""
     if any(row["style"] == "bad" for row in margins):
         return "bad"
@@ -185,8 +185,10 @@ def _sums(others: Mapping[str, Any]) -> list[dict[str, str]]:
 def _rows_note(facts: Mapping[str, Any]) -> str:
     other = facts["other_rows"]
     also = [f"{number:,} {words}" for words, number in other.items() if number]
-    told = f"{facts['rows']:,} rows, with {facts['copies']:,} copies that were in quarantine and "
-    told += f"{facts['made_up']:,} rows made up from them. "
+    told = (
+        f"{counted(facts['rows'], 'row')}, with {counted(facts['copies'], 'copy', 'copies')} that "
+        f"lay in quarantine and {counted(facts['made_up'], 'made-up row')}. "
+    )
     if also:
         return told + f"Cleaning without them changed other training rows too: {', '.join(also)}."
     return told + "Cleaning changed no other training row."

@@ -10,7 +10,7 @@ import polars as pl
 
 from tasks.promotion.page import numbers
 from tasks.repair.choosing import RULES, meets
-from tasks.repair.page.drawing import render
+from tasks.repair.page.drawing import counted, render
 
 _MOST_ROWS = 100
 _MOST_TARGETS = 50
@@ -28,7 +28,7 @@ def page(facts: Mapping[str, Any], table: pl.DataFrame) -> str:
     proposed, held = table.filter("proposed"), table.filter(~pl.col("proposed"))
     sentence = facts["sentence"]
     found = {
-        "head": f"{proposed.height:,} rows proposed" if proposed.height != 1 else "1 row proposed",
+        "head": f"{counted(proposed.height, 'row')} proposed",
         "sentence": sentence[0].upper() + sentence[1:],
         "how": _how(facts),
         "cards": _cards(facts, proposed),
@@ -69,7 +69,7 @@ def _cards(facts: Mapping[str, Any], proposed: pl.DataFrame) -> list[dict[str, s
     served = sum(bool(target["rows"]) for target in targets)
     taught = {name for names in proposed["wrong"] for name in names}
     cost = {name for names in proposed["cost"] for name in names}
-    along = int(proposed["copies"].list.len().sum() + proposed["made_up"].list.len().sum())
+    along = sum(int(proposed[name].list.len().sum()) for name in ("copies", "made_up"))
     return [
         {"name": "Surest wrong answers", "value": numbers.count(len(targets)), "span": "",
          "unit": f"{served:,} of them have a proposed row"},
@@ -84,11 +84,8 @@ def _cards(facts: Mapping[str, Any], proposed: pl.DataFrame) -> list[dict[str, s
 
 def _row(row: Mapping[str, Any], asserted: Mapping[str, str]) -> dict[str, Any]:
     along = [
-        f"{len(row[name]):,} {word if len(row[name]) == 1 else words}"
-        for name, word, words in (
-            ("copies", "copy", "copies"),
-            ("made_up", "made-up row", "made-up rows"),
-        )
+        counted(len(row[name]), word, words)
+        for name, word, words in (("copies", "copy", "copies"), ("made_up", "made-up row", ""))
         if row[name]
     ]
     words = [asserted[name] for name in row["wrong"] if name in asserted]
