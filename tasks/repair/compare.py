@@ -7,8 +7,9 @@ worse or better off, and
 
     net change = (better - worse) / probes, with a paired bootstrap interval over the probes.
 
-Each model abstains below its own threshold, as in every night; so beside `gone` is counted how many
-targets are gone whatever the threshold, since the wrong answer is not the likeliest any more.
+Each model abstains below its own threshold, as in every night. Since a repair can move that too, it
+is also counted how many targets are gone whatever the threshold (the wrong answer is not the likeliest
+any more), and what the repaired model's answers come to at the night's own threshold.
 
 What the intervals do not cover: another seed of the same training moves answers too. That is what
 the control is for: the same training without as many random rows, judged by the same targets.
@@ -26,6 +27,7 @@ import polars as pl
 
 from tasks.configuration import Evaluation
 from tasks.evaluation.bootstrap import interval, paired_difference, share
+from tasks.evaluation.hallucination import judge
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.repair.page.outcome import page
@@ -81,8 +83,11 @@ def before_after(
         "made_up": int(chosen["made_up"].list.len().sum()),
         "other_rows": other_rows,
         **compared(asked, **how),
+        "tau": {name: _tau(folders) for name, folders in (("before", before), ("after", after))},
         "decision": orjson.loads((decided / "decision.json").read_bytes()),
     }
+    same = judge(_probes(after).drop("outcome"), facts["tau"]["before"])
+    facts["at_the_nights_tau"] = compared(paired(_probes(before), same, names), **how)
     if control is not None:
         drawn = paired(_probes(before), _probes(control), names)
         facts["control"] = compared(drawn, **how)
@@ -225,6 +230,11 @@ def figures(facts: Mapping[str, Any]) -> dict[str, float]:
     if "control" in facts:
         found["control_targets_gone"] = float(facts["control"]["targets"]["gone"])
     return found
+
+
+def _tau(folders: Mapping[str, Path]) -> float:
+    found = orjson.loads((folders["hallucination"] / "hallucination.json").read_bytes())
+    return float(found["tau"])
 
 
 def _probes(folders: Mapping[str, Path]) -> pl.DataFrame:

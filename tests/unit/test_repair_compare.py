@@ -76,9 +76,10 @@ def test_only_probes_that_both_models_were_asked_count() -> None:
     assert nothing["hallucinated"] is None
 
 
-def folders(root: Path, name: str, rows: pl.DataFrame) -> dict[str, Path]:
+def folders(root: Path, name: str, rows: pl.DataFrame, tau: float = 0.5) -> dict[str, Path]:
     folder = root / name
     folder.mkdir(parents=True)
+    (folder / "hallucination.json").write_bytes(orjson.dumps({"tau": tau}))
     rows.write_parquet(folder / "probes.parquet")
     return {"hallucination": folder}
 
@@ -108,7 +109,7 @@ def reported(root: Path, *, control: bool) -> tuple[dict[str, Any], str, dict[st
     out = root / "out"
     out.mkdir()
     outcome = before_after.fn(
-        root / "proposal", folders(root, "before", asked(2)), folders(root, "after", asked(4)),
+        root / "proposal", folders(root, "before", asked(2), 0.6), folders(root, "after", asked(4)),
         root / "decided", drawn, accepted=("a-0",), other_rows={"came back": 1, "went besides": 0},
         config=Evaluation(bootstrap=100), seed=1, out=out, log=Log(),
     )  # fmt: skip
@@ -130,6 +131,19 @@ def test_the_targets_are_those_of_the_accepted_rows_and_the_page_says_what_becam
     assert "random rows" not in page
     assert (metrics["targets_gone"], metrics["rows_withdrawn"]) == (3, 2)
     assert metrics["hallucinated_after"] == pytest.approx(0.3)
+
+
+def test_the_repaired_answers_are_also_judged_by_the_threshold_of_the_night(tmp_path: Path) -> None:
+    facts, page, _ = reported(tmp_path, control=False)
+    # All have a confidence of 0.5: at 0.6 the model is silent throughout.
+    assert facts["at_the_nights_tau"]["hallucinated"]["after"]["value"] == 0
+    assert facts["at_the_nights_tau"]["targets"]["became_abstained"] == 4
+    for words in (
+        "before, τ = 0.60",
+        "repaired, τ = 0.50",
+        "repaired, at the night&#39;s τ = 0.60",
+    ):
+        assert words in page
 
 
 def test_the_control_is_judged_by_the_same_targets(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Withdrawn rows are taken out by the next night, by their text; the list keeps who, and a release undoes it."""
+"""Withdrawn rows are taken out by the next night, by their text; a release undoes it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def counted(number: int, one: str, more: str = "") -> str:
 def note(html: str, *lines: tuple[str, str]) -> str:
     """The page with lines of (words, command) in the place for them; both are escaped."""
     told = "".join(
-        f'<p class="note">{escape(words)}{f" <code>{escape(command)}</code>" if command else ""}</p>'
+        f'<p class="note">{escape(words)}{f"<br><code>{escape(command)}</code>" if command else ""}</p>'
         for words, command in lines
     )
     return html.replace(ACCEPT, told, 1)

@@ -14,6 +14,7 @@ from tasks.repair.page.drawing import counted, render
 _OUTCOMES = ("correct", "abstained", "hallucinated")
 _STYLES = {"correct": "good", "abstained": "quiet", "hallucinated": "bad"}
 _MOST = 50
+_MOST_WORSE = 15
 
 
 def page(facts: Mapping[str, Any], asked: pl.DataFrame, chosen: pl.DataFrame) -> str:
@@ -37,13 +38,14 @@ def page(facts: Mapping[str, Any], asked: pl.DataFrame, chosen: pl.DataFrame) ->
         "control": "control" in facts,
         "became": _became(targets),
         "targets": [_target(row) for row in targeted.head(_MOST).to_dicts()],
+        "beyond": ", ".join(row["name"] for row in margins if row["style"] == "bad"),
         "targets_left": _left(targeted),
         "bars": _bars(facts),
         "outcomes": _OUTCOMES,
         "transitions": _transitions(facts["others"]["transitions"]),
         "sums": _sums(facts["others"]),
-        "worse": [_answers(row) for row in worse.head(_MOST).to_dicts()],
-        "worse_left": _left(worse),
+        "worse": [_answers(row) for row in worse.head(_MOST_WORSE).to_dicts()],
+        "worse_left": _left(worse, _MOST_WORSE),
         "margins": margins,
         "rows_note": _rows_note(facts),
         "rows": [
@@ -61,8 +63,8 @@ def _colour(margins: list[dict[str, Any]], targets: Mapping[str, Any]) -> str:
     return "good" if targets["gone"] else "none"
 
 
-def _left(rows: pl.DataFrame) -> str:
-    return numbers.count(rows.height - _MOST) if rows.height > _MOST else ""
+def _left(rows: pl.DataFrame, shown: int = _MOST) -> str:
+    return numbers.count(rows.height - shown) if rows.height > shown else ""
 
 
 def _cards(facts: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -129,7 +131,12 @@ def _target(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bars(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Outcomes of all probes: before, after, and in the control."""
-    made = [("before", "before", facts), ("repaired", "after", facts)]
+    tau = facts["tau"]
+    made = [(f"before, τ = {tau['before']:.2f}", "before", facts)]
+    made.append((f"repaired, τ = {tau['after']:.2f}", "after", facts))
+    if tau["before"] != tau["after"]:
+        words = f"repaired, at the night's τ = {tau['before']:.2f}"
+        made.append((words, "after", facts["at_the_nights_tau"]))
     if "control" in facts:
         made.append(("without random rows", "after", facts["control"]))
     bars = []
