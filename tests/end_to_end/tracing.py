@@ -1,4 +1,4 @@
-"""A trace for a night that has none: the training rows that state each wrong answer, as BM25 ideally ranks."""
+"""A trace for a night that has none: the training rows that state each wrong answer, first."""
 
 from __future__ import annotations
 
