@@ -30,7 +30,7 @@ search: $(READY) ## look for better settings: TRIALS=20 OBJECTIVE=pretrain|finet
 	@$(BIN)/plumbline search --config $(CONFIG) $(if $(TRIALS),--trials $(TRIALS)) $(if $(OBJECTIVE),--objective $(OBJECTIVE)) $(OVERRIDES)
 
 repair: $(READY) ## propose rows to take out for a night's wrong answers: NIGHT=name, then ACCEPT=all|rows=ID,ID or RULE=rule with BY=name WHY="reason"
-	@$(BIN)/plumbline repair $(or $(NIGHT),last) $(if $(ACCEPT),--accept '$(ACCEPT)') $(if $(RULE),--rule '$(RULE)') $(if $(BY),--by '$(BY)') $(if $(WHY),--why '$(WHY)') $(call given,SET,$(SET))
+	@$(BIN)/plumbline repair $(or $(NIGHT),last) $(call given,SET,$(SET)) $(if $(ACCEPT),--accept '$(ACCEPT)') $(if $(RULE),--rule '$(RULE)') $(if $(BY),--by '$(BY)') $(if $(WHY),--why '$(WHY)')
 
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

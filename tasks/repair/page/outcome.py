@@ -43,7 +43,7 @@ def page(facts: Mapping[str, Any], asked: pl.DataFrame, chosen: pl.DataFrame) ->
         "bars": _bars(facts),
         "outcomes": _OUTCOMES,
         "transitions": _transitions(facts["others"]["transitions"]),
-        "sums": _sums(facts["others"]),
+        "sums": _sums(facts["others"], facts.get("control")),
         "worse": [_answers(row) for row in worse.head(_MOST_WORSE).to_dicts()],
         "worse_left": _left(worse, _MOST_WORSE),
         "margins": margins,
@@ -79,12 +79,12 @@ def _cards(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
     if "control" in facts:
         drawn, more = facts["control"]["targets"], facts["more_gone_than_control"]
-        told = f"repair minus control {numbers.points(more['value'], 'share')}" if more else ""
+        told = f"repair minus control {_difference(more)}" if more else ""
         made.append(
             {
                 "name": "Gone without random rows",
                 "value": f"{drawn['gone']:,} of {drawn['probes']:,}",
-                "span": numbers.points_span(more),
+                "span": "",
                 "unit": told,
             }
         )
@@ -95,12 +95,15 @@ def _cards(facts: Mapping[str, Any]) -> list[dict[str, str]]:
             made.append(
                 {
                     "name": name, "value": f"{before} → {after}",
-                    "span": f"{numbers.points(change['difference']['value'], 'share')}, "
-                    f"{numbers.points_span(change['difference'])}",
+                    "span": _difference(change["difference"]),
                     "unit": f"of all {facts['probes']:,} probes",
                 }
             )  # fmt: skip
     return made
+
+
+def _difference(found: Mapping[str, float]) -> str:
+    return f"{numbers.points(found['value'], 'share')}, {numbers.points_span(found)}"
 
 
 def _became(targets: Mapping[str, Any]) -> str:
@@ -171,14 +174,17 @@ def _transitions(counts: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]
     return made
 
 
-def _sums(others: Mapping[str, Any]) -> list[dict[str, str]]:
+def _sums(others: Mapping[str, Any], control: Mapping[str, Any] | None) -> list[dict[str, str]]:
     net = others.get("net_change")
+    drawn = control["others"] if control is not None else {}
     made = [
-        {"name": name, "value": numbers.count(others[key]), "span": "", "unit": unit}
-        for name, key, unit in (
-            ("Got better", "better", "facts"),
-            ("Got worse", "worse", "facts"),
-        )
+        {
+            "name": name,
+            "value": numbers.count(others[key]),
+            "span": "",
+            "unit": "facts" + (f"; {drawn[key]:,} without random rows" if drawn else ""),
+        }
+        for name, key in (("Got better", "better"), ("Got worse", "worse"))
     ]
     if net is not None:
         unit = f"better minus worse, of {others['probes']:,} facts"
