@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare search ablate ui deploy worker check test test-fast bench lock clean purge
+.PHONY: help nightly prepare search ablate repair ui deploy worker check test test-fast bench lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -31,6 +31,9 @@ search: $(READY) ## look for better settings: TRIALS=20 OBJECTIVE=pretrain|finet
 
 ablate: $(READY) ## what each stage buys: the night with one stage off at a time, over three seeds; same arguments
 	@$(BIN)/plumbline ablate --config $(CONFIG) $(OVERRIDES)
+
+repair: $(READY) ## propose rows to take out for a night's wrong answers: NIGHT=name, then ACCEPT=all|rows=ID,ID or RULE=rule with BY=name WHY="reason"
+	@$(BIN)/plumbline repair $(or $(NIGHT),last) $(call given,SET,$(SET)) $(if $(ACCEPT),--accept '$(ACCEPT)') $(if $(RULE),--rule '$(RULE)') $(if $(BY),--by '$(BY)') $(if $(WHY),--why '$(WHY)')
 
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

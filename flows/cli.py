@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows import data_commands, store_commands
-from tasks.configuration import Configuration
+from flows import data_commands, repair_command, store_commands
+from tasks.configuration import Section
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.settings import ROOT, Environment, load_as, load_configuration
 
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "search":
             command.add_argument("--trials", help="trials in all, earlier runs' included")
             command.add_argument("--objective", help="pretrain or finetune")
+    repair_command.add(commands, _run_flow)
     data_commands.add(commands)
     store_commands.add(commands)
     ui = commands.add_parser("ui", help="serve the Prefect and MLflow UIs over the same stores")
@@ -96,11 +97,13 @@ def _run_flow(options: argparse.Namespace) -> int:
     return 0
 
 
-def _configuration(options: argparse.Namespace) -> Configuration:
+def _configuration(options: argparse.Namespace) -> Section:
     if options.flow == "ablate":
         from tasks.ablation.configuration import AblationConfiguration
 
         return load_as(AblationConfiguration, options.config, options.overrides)
+    if options.flow == "repair":
+        return repair_command.configuration(options)
     if options.flow != "search":
         return load_configuration(options.config, options.overrides)
     from tasks.search.configuration import SearchConfiguration
@@ -124,6 +127,10 @@ def _flow(name: str) -> Callable[..., object]:
         from flows.ablate import ablate
 
         return ablate
+    if name == "repair":
+        from flows.repair import repair
+
+        return repair
     from flows.nightly import nightly
 
     return nightly

@@ -47,6 +47,9 @@ def _add_quarantine(commands: Any) -> None:
     command.add_argument("--search", metavar="TEXT", help="only rows with this in their text")
     command.add_argument("--export", type=Path, metavar="FILE", help=".csv, .parquet or .jsonl")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
+    command.add_argument(
+        "--withdrawals", action="store_true", help="who took what out of training, and why"
+    )
     command.set_defaults(run=_quarantine)
 
 
@@ -69,14 +72,18 @@ def _add_release(commands: Any) -> None:
 
 def _quarantine(options: argparse.Namespace) -> int:
     Environment().apply()
-    from tasks.corpus.quarantine import releases
+    from tasks.corpus.quarantine import releases, withdrawals
     from tasks.corpus.quarantine import shelf as quarantine
     from tasks.corpus.suites import files as suites
 
+    lines = withdrawals.listed()
+    if options.withdrawals:
+        sys.stdout.write(withdrawals.shown(lines))
+        return 0
     if options.examples is not None and options.examples < 1:
         raise UserError(f"--examples is {options.examples}", "Show at least one row.")
     night, folders = _night(options.night, ("ingest", "clean"))
-    everything = quarantine.gather(folders)
+    everything = withdrawals.explained(quarantine.gather(folders), lines)
     rows = quarantine.chosen(
         everything, reason=options.reason, split=options.split, search=options.search
     )
@@ -91,6 +98,8 @@ def _quarantine(options: argparse.Namespace) -> int:
         sys.stdout.write(quarantine.shown(rows, options.examples or 5, meanings))
         return 0
     sys.stdout.write(quarantine.counted(rows, releases.now()))
+    if waiting := withdrawals.pending(everything, lines):
+        sys.stdout.write(f"{waiting:,} more rows are withdrawn; the next night takes them out\n")
     return 0
 
 
@@ -127,11 +136,12 @@ def _release(options: argparse.Namespace) -> int:
 
 def _drawn_up(options: argparse.Namespace) -> Any:
     """The release asked for, of a night's rows if any is named."""
-    from tasks.corpus.quarantine import releasing
+    from tasks.corpus.quarantine import releasing, withdrawals
     from tasks.corpus.quarantine import shelf as quarantine
 
     night: Any = None
     folders: dict[str, Path] = {}
+    withdrawn = withdrawals.by_row(withdrawals.listed())
     # A rule can be released before there is any night; a night may know more reasons.
     with contextlib.suppress(*() if options.row or options.night else (UserError,)):
         night, folders = _night(options.night, ("clean", "ingest"))
@@ -139,6 +149,7 @@ def _drawn_up(options: argparse.Namespace) -> Any:
         quarantine.gather(folders), quarantine.kept(folders),
         row_ids=options.row, rules=options.rule, who=options.who, why=options.why or "",
         even_leaks=options.even_leaks, night=night.run_id if night else "",
+        withdrawn={name: row.digest for name, row in withdrawn.items()},
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from tasks.corpus.duplicates.earlier import earlier_night, folder_digest
 from tasks.corpus.ingest import ingest
 from tasks.corpus.labels.check_labels import check_labels
 from tasks.corpus.profile import profile
-from tasks.corpus.quarantine import releases
+from tasks.corpus.quarantine import releases, withdrawals
+from tasks.corpus.quarantine.withdrawn import Withdrawn
 from tasks.corpus.signals.registry import signals_digest
 from tasks.corpus.sources.readers import source_digest
 from tasks.corpus.statements.fact_patterns import patterns_text
@@ -30,13 +31,16 @@ from tasks.tracking import history, references, registry, runs
 
 @flow(name="prepare", flow_run_name="prepare", persist_result=False, validate_parameters=True)
 def prepare(
-    configuration: Configuration = Configuration(), night: Night | None = None
+    configuration: Configuration = Configuration(),
+    night: Night | None = None,
+    withdrawn: Withdrawn | None = None,
 ) -> dict[str, Record]:
     """Validate, clean, audit and augment the corpus.
 
     Args:
         configuration: Everything the run is told.
         night: The parent night; leave empty to start one of its own.
+        withdrawn: Texts that are not trained on; leave empty for those that people have withdrawn.
     """
     c = configuration
     heading("prepare", c.source.location)
@@ -55,6 +59,7 @@ def prepare(
         cleaned = clean(
             raw, signals, before, config=c.clean, contradictions=c.contradictions,
             patterns=patterns, own_signals=own, released=released,
+            withdrawn=withdrawals.now() if withdrawn is None else withdrawn,
         )  # fmt: skip
         clean_signals = profile(
             cleaned, before, config=c.profile, own_signals=own, title="profile_clean"

@@ -7,6 +7,7 @@ from prefect import flow
 from flows.prepare import prepare
 from tasks.configuration import Configuration
 from tasks.console import heading
+from tasks.corpus.quarantine import withdrawals
 from tasks.records import Night, Record
 from tasks.tracking import history, registry, runs
 from tasks.training.baselines import baselines
@@ -83,8 +84,25 @@ def material(c: Configuration, prepared: dict[str, Record]) -> dict[str, Record]
     Returns:
         `tokenize`, `pack`, and `start` unless training begins from scratch.
     """
-    begun = _start(c, prepared)
-    replayed = _replayed(c, prepared)
+    return material_from(c, prepared, _start(c, prepared))
+
+
+def material_from(
+    c: Configuration,
+    prepared: dict[str, Record],
+    begun: Record | None,
+    tonight: Record | None = None,
+) -> dict[str, Record]:
+    """The same with a given model to start from.
+
+    Args:
+        c: Everything the run is told.
+        prepared: What `prepare` returned.
+        begun: The model; None to begin from scratch.
+        tonight: The augmented corpus of the night that this repeats with other rows, so that it
+            replays what that night replayed.
+    """
+    replayed = _replayed(c, prepared, tonight or prepared["augment"])
     tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
     packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
     found = {"tokenize": tokenized, "pack": packed}
@@ -102,15 +120,16 @@ def _start(c: Configuration, prepared: dict[str, Record]) -> Record | None:
     return start(location=place, revision=revision, content=start_digest(place, revision))
 
 
-def _replayed(c: Configuration, prepared: dict[str, Record]) -> Record | None:
+def _replayed(c: Configuration, prepared: dict[str, Record], tonight: Record) -> Record | None:
     """Rows of earlier nights, if they are asked for and there are any."""
     if not c.tokenize.replay_share:
         return None
-    earlier = history.earlier("augment", c.tokenize.replay_nights, prepared["augment"])
+    earlier = history.earlier("augment", c.tokenize.replay_nights, tonight)
     if not earlier:
         return None
     return replay(
         prepared["augment"], prepared["profile"],
         earlier={f"night-{number:02}": record for number, record in enumerate(earlier, 1)},
         withheld={name: prepared[name] for name in ("ingest", "clean")},
+        withdrawn=withdrawals.now(),
     )  # fmt: skip

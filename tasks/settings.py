@@ -12,10 +12,10 @@ import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, Section
 from tasks.errors import UserError
 
-_Kind = TypeVar("_Kind", bound=Configuration)
+_Kind = TypeVar("_Kind", bound=Section)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +30,7 @@ _TEXTS = {
     "pretrain.revision",
     "search.study",
 }
+_TEXTS |= {"night", "repair.by", "repair.why"}
 _TEXTS |= {
     f"{section}.{name}" for section in ("tag", "pairs") for name in ("train", "validation", "test")
 } | {f"pairs.{name}" for name in ("first", "second", "label")}

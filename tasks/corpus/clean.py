@@ -5,7 +5,8 @@ quarantined because it breaks rule X, and X is the reason stored with it. Rules 
 repaired text, so a row with an e-mail address is masked and kept. Then training rows that leak
 held-out text go, then duplicates, among what is left: a duplicate of a quarantined row is not
 superfluous. Last go statements that enough of the remaining rows contradict. What a person has
-released stays in spite of the fault it was released for (see `spared`).
+withdrawn goes before duplicates are looked for (see `withdrawn`), and what a person has released
+stays in spite of the fault it was released for (see `spared`).
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -28,14 +29,15 @@ from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.findings import Finding, faulty
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
 from tasks.corpus.quarantine.spared import RELEASED, Released, Spared, first_reasons
+from tasks.corpus.quarantine.withdrawn import Withdrawn, taken_out
 from tasks.corpus.repair import repair
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals.measure import row_signals
 from tasks.corpus.signals.registry import load_signals
+from tasks.corpus.sources.probes import unseen
 from tasks.corpus.statements.contradictions import TABLE, Contradicted
 from tasks.corpus.superfluous import contradicted, superfluous
 from tasks.errors import UserError
-from tasks.corpus.sources.probes import unseen
 from tasks.log import Log
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
@@ -54,6 +56,7 @@ def clean(
     patterns: str = "",
     own_signals: str = "",
     released: Released | None = None,
+    withdrawn: Withdrawn | None = None,
     out: Path,
     log: Log,
 ) -> Outcome:
@@ -68,6 +71,7 @@ def clean(
         patterns: The lines of the pattern file that statements are recognised by, if any.
         own_signals: Digest of the modules of the user's own signals, part of the stage's key.
         released: What people have released from quarantine, part of the key by its contents.
+        withdrawn: What people have withdrawn from training, likewise.
         out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `released.parquet`,
             `clean.json`, `duplicates.parquet` for later nights, and with patterns
             `contradictions.parquet`.
@@ -88,6 +92,7 @@ def clean(
     spared: Spared[Finding] = Spared(rows, released)
     measured = _remeasured(rows, repaired, signals, settings)
     findings = faulty(repaired, measured, config.suites, spared)
+    findings |= spared.sift(taken_out(rows, findings, withdrawn))
     log.progress(2, 3, "duplicates and leaks")
     relations = Relations(repaired, settings, out, earlier)
     probes = unseen(read_table(ingested / PROBES))

@@ -21,6 +21,7 @@ _SPLIT_NAMES = {
 }  # fmt: skip
 GROUP = "group_"
 TIME_LOST = "time_lost"  # only where there is a column of times: whether a value was no time
+STEM = 16  # characters of a text's digest in its row's id
 KEPT_CHARACTERS = 10_000  # of a rejected text, enough to see what it was
 _EPOCH = re.compile(r"-?\d{9,13}(?:\.\d+)?")  # shorter digits are a year, month and day
 
@@ -48,7 +49,7 @@ def row_ids(digests: Iterable[str]) -> list[str]:
     seen: Counter[str] = Counter()
     ids = []
     for value in digests:
-        ids.append(f"{value[:16]}-{seen[value]}")
+        ids.append(f"{value[:STEM]}-{seen[value]}")
         seen[value] += 1
     return ids
 

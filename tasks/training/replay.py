@@ -1,13 +1,14 @@
 """Training rows of earlier nights to train on again, so that a night does not forget the last one.
 
 Rehearsal of a share of the old data is the plain remedy against forgetting (Robins 1995; for
-language models Scialom et al. 2022, https://arxiv.org/abs/2205.12393). Three kinds of rows must not
+language models Scialom et al. 2022, https://arxiv.org/abs/2205.12393). Four kinds of rows must not
 come back this way:
 
 - what tonight's corpus holds, in training already, or as validation, test or serving rows, where to
   train on it would make tonight's judgement worthless;
 - what tonight quarantined: the row was taken out for a reason, and the reason holds for the same row
   of last night too;
+- what people have withdrawn from training, in tonight's source or not;
 - what repeats held-out text without being the same row, by the rule that finds leaks in a corpus.
 
 A row is known again by its text as it was read (the stem of its row_id, which its made-up copies
@@ -30,7 +31,8 @@ import polars as pl
 from tasks.configuration import Profiling
 from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.profile import PROFILE
-from tasks.corpus.rows import digest
+from tasks.corpus.quarantine.withdrawn import Withdrawn
+from tasks.corpus.rows import STEM, digest
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
@@ -47,6 +49,7 @@ def replay(
     *,
     earlier: dict[str, Path],
     withheld: dict[str, Path],
+    withdrawn: Withdrawn | None = None,
     out: Path,
     log: Log,
 ) -> Outcome:
@@ -57,10 +60,11 @@ def replay(
         profiled: Tonight's profile, for the settings that leaks are found with.
         earlier: Earlier nights' corpora, the newest first by their names.
         withheld: Tonight's folders that have a `quarantine.parquet`.
+        withdrawn: What people have withdrawn from training.
         out: Gets `replay.parquet` (row_id, text, night) and `replay.json`.
         log: Told which night is read.
     """
-    known = _Known.of(corpus, withheld)
+    known = _Known.of(corpus, withheld, withdrawn or Withdrawn())
     settings = Profiling(**orjson.loads((profiled / PROFILE).read_bytes())["settings"])
     counts = {
         "entered": 0,
@@ -106,9 +110,9 @@ class _Known:
     held_out_texts: pl.DataFrame
 
     @classmethod
-    def of(cls, corpus: Path, withheld: dict[str, Path]) -> _Known:
-        stems: dict[str, str] = {}
-        digests: dict[str, str] = {}
+    def of(cls, corpus: Path, withheld: dict[str, Path], withdrawn: Withdrawn) -> _Known:
+        digests = dict.fromkeys(withdrawn.digests, "quarantined")
+        stems = {value[:STEM]: why for value, why in digests.items()}
         for folder in withheld.values():
             for row_id, text in pl.read_parquet(
                 folder / "quarantine.parquet", columns=["row_id", "text"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 import getpass
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
 from expectations.rules import SuiteError, row_rules, suite_names
 from tasks.corpus.findings import EMPTY, EXACT, LEAK, NEAR
 from tasks.corpus.quarantine.releases import Release, ReleasedRow
+from tasks.corpus.quarantine.withdrawn import REASON as WITHDRAWN
 from tasks.corpus.rows import digest
 from tasks.errors import UserError
 
@@ -32,6 +33,7 @@ def drawn_up(
     why: str,
     even_leaks: bool = False,
     night: str = "",
+    withdrawn: Mapping[str, str] | None = None,
 ) -> Release:
     """A release that can be added, of rows that are in quarantine and of rules that there are.
 
@@ -44,6 +46,8 @@ def drawn_up(
         why: The reason, in words.
         even_leaks: That leaks may be among them.
         night: The run whose quarantine it is.
+        withdrawn: Ids of the rows withdrawn from training, which the next night quarantines, to the
+            digests of their texts.
 
     Raises:
         UserError: It says no reason, names nothing, or names what cannot be released.
@@ -53,7 +57,15 @@ def drawn_up(
     if not row_ids and not rules:
         raise UserError("nothing is named to be released", "Name a row or a rule: --row, --rule.")
     _require_rules(rules, quarantined)
-    rows = _rows(quarantined, kept, tuple(dict.fromkeys(row_ids)))
+    there = set(quarantined["row_id"])
+    early = {name: value for name, value in (withdrawn or {}).items() if name not in there}
+    names = tuple(dict.fromkeys(row_ids))
+    rows = _rows(quarantined, kept, tuple(name for name in names if name not in early))
+    rows += tuple(
+        ReleasedRow(row_id=name, digest=early[name], reasons=(WITHDRAWN,))
+        for name in names
+        if name in early
+    )
     leaks = [row.row_id for row in rows if LEAK in row.reasons]
     if (leaks or LEAK in rules) and not even_leaks:
         what = _some("row", leaks) if leaks else f"rule {LEAK!r}"
@@ -100,7 +112,7 @@ def rule_names() -> list[str]:
 
 def _require_rules(rules: Iterable[str], quarantined: pl.DataFrame) -> None:
     by_clean = quarantined.filter(pl.col("stage") == "clean")["reason"].unique().sort().to_list()
-    known = [*dict.fromkeys([*rule_names(), LEAK, EXACT, NEAR, *by_clean])]
+    known = [*dict.fromkeys([*rule_names(), LEAK, EXACT, NEAR, WITHDRAWN, *by_clean])]
     for rule in rules:
         _require_releasable(rule, "ingest" if rule in _not_rows(quarantined) else "clean", "rule")
         if rule not in known:

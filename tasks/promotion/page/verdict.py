@@ -41,7 +41,7 @@ def verdict(shelf: Shelf) -> dict[str, Any]:
             "reasons": [], "level": None,
         }  # fmt: skip
     word, style, lead = _WORDS.get(found["verdict"], (found["verdict"], "none", "The verdict"))
-    rows = [_row(c) for c in found["comparisons"]]
+    rows = [comparison_row(c) for c in found["comparisons"]]
     reasons = re.sub(r"-(?=\d)", numbers.MINUS, "; ".join(found["reasons"]))
     return {
         "verdict": found["verdict"],
@@ -55,7 +55,8 @@ def verdict(shelf: Shelf) -> dict[str, Any]:
     }
 
 
-def _row(c: dict[str, Any]) -> dict[str, Any]:
+def comparison_row(c: dict[str, Any]) -> dict[str, Any]:
+    """A line of the table of comparisons."""
     unit, floor = c.get("unit", "share"), c["kind"] == "floor"
     ours, theirs, difference = (figure(c.get(k)) for k in ("candidate", "champion", "difference"))
     shown = ours if floor else difference
