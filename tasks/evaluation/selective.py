@@ -4,15 +4,16 @@ Confidence is first brought to scale: dividing the log-probabilities by one temp
 under which the validation labels are likeliest, changes no answer and makes "80 % sure" mean it
 (Guo, Pleiss, Sun and Weinberger 2017, arXiv:1706.04599).
 
-Then the least confidence at which an answer is given: the largest share of the validation rows,
-surest first, of which it is shown, at a stated level, that no more than a stated part is answered
-wrong (selection with guaranteed risk; Geifman and El-Yaniv 2017, arXiv:1705.08500). The bound is
-Clopper and Pearson's, at a level divided by the number of shares that were looked at.
+Then the least confidence at which an answer is given, such that of the answers above it no more than a
+stated part is wrong, shown at a stated level (selection with guaranteed risk; Geifman and El-Yaniv
+2017, arXiv:1705.08500). Thresholds are tried from the surest down by Clopper and Pearson's bound, and the
+first that fails ends the search; tried in such an order, known before any label is looked at, they
+need no correction for their number (Angelopoulos et al. 2021, arXiv:2110.01052).
 """
 
 from __future__ import annotations
 
-from math import ceil, log2
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,16 +85,14 @@ def least_confidence(
     if not len(sure):
         return None
     ends = np.flatnonzero(np.append(sure[1:] < sure[:-1], True)) + 1
-    delta = (1 - level) / max(1, ceil(log2(len(ends))) + 1)
+    delta = 1 - level
+    # Fewer answers than these could not show it if all of them were right.
+    fewest = ceil(log(delta) / log(1 - risk))
     found: float | None = None
-    low, high = 0, len(ends) - 1
-    while low <= high:
-        middle = (low + high) // 2
-        answered = int(ends[middle])
-        if _bound(int(wrong[answered - 1]), answered, delta) <= risk:
-            found, low = float(sure[answered - 1]), middle + 1
-        else:
-            high = middle - 1
+    for answered in map(int, ends[ends >= fewest]):
+        if _bound(int(wrong[answered - 1]), answered, delta) > risk:
+            break
+        found = float(sure[answered - 1])
     return found
 
 

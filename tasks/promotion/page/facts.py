@@ -39,20 +39,12 @@ def _curve(bins: list[dict[str, Any]]) -> Any:
     if len(bins) < 2:
         return ""
     lines = [
-        Line(name, [(place, one[key]["value"]) for place, one in enumerate(bins)], style)
+        Line(name, [(float(one["from"]), one[key]["value"]) for one in bins], style)
         for name, key, style in (
             ("right if made to answer", "accuracy", "c1"), ("hallucinated", "hallucinated", "c2"),
         )
     ]  # fmt: skip
-    shown = ", ".join(_bin(one) for one in bins)
-    return line_chart(lines, f"training rows that state the fact: {shown}", "share", zero=True)
-
-
-def _bin(one: dict[str, Any]) -> str:
-    low, below = int(one["from"]), one["below"]
-    if below is None:
-        return f"{low}+"
-    return str(low) if below == low + 1 else f"{low}{numbers.DASH}{int(below) - 1}"
+    return line_chart(lines, "training rows that state the fact", "share of probes", zero=True)
 
 
 def _tables(found: dict[str, Any]) -> list[dict[str, Any]]:
