@@ -11,6 +11,8 @@ from tracing import add_trace
 
 from flows.cli import main
 
+pytestmark = pytest.mark.timeout(900)  # a night and three repairs, before the first test
+
 PEOPLE = [
     f"{first} {last}"
     for first, last in zip(
