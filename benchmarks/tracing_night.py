@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.bundle import TextModel
@@ -24,6 +21,7 @@ from models.training.feeder import Feeder
 from tasks.configuration import Configuration
 from tasks.corpus.ingest import ingest
 from tasks.corpus.sources.fictional import generate
+from tasks.corpus.sources.probes import MAIN
 from tasks.explanation.trace.encodings import encode_rows
 from tasks.log import Log
 from tasks.stage import open_store
@@ -31,8 +29,6 @@ from tasks.training.pack import pack
 from tasks.training.pretrain import pretrain
 from tasks.training.pretraining import make_trainer
 from tasks.training.tokenize import tokenize
-
-_K1, _B = 1.2, 0.75  # the usual parameters of BM25
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def night(c: Configuration, seed: int) -> Night:
     store = open_store()
     places = [store.fetch(r) for r in (ingested, tokenized, packed, pretrained, indexed)]
     rows = pl.read_parquet(places[0] / "corpus.parquet")
-    probes = pl.read_parquet(places[0] / "probes.parquet")
+    probes = pl.read_parquet(places[0] / "probes.parquet").filter(pl.col("phrasing") == MAIN)
     grouped = probes.group_by("relation").agg(pl.col("answer").unique().sort())
     candidates = dict(grouped.rows())
     planted = generate(c.source.people, c.source.defects, seed).planted
@@ -187,24 +183,3 @@ def _epoch(night: Night, c: Configuration) -> float:
     float(losses[0])
     feeder.close()
     return time.process_time() - begun
-
-
-def bm25(
-    texts: Sequence[str], statements: Sequence[str], answers: Sequence[str]
-) -> NDArray[np.float32]:
-    """Scores of texts for statements with their answers put in (Robertson and Zaragoza 2009)."""
-    counts = [Counter(_words(text)) for text in texts]
-    spread = Counter(word for count in counts for word in count)
-    lengths = np.array([count.total() for count in counts], np.float32)
-    norm = _K1 * (1 - _B + _B * lengths / lengths.mean())
-    found = np.zeros((len(statements), len(texts)), np.float32)
-    for line, statement, answer in zip(found, statements, answers, strict=True):
-        for word in _words(statement.replace("[MASK]", answer)):
-            often = np.array([count[word] for count in counts], np.float32)
-            rare = np.log(1 + (len(texts) - spread[word] + 0.5) / (spread[word] + 0.5))
-            line += rare * often * (_K1 + 1) / (often + norm)
-    return found
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
