@@ -144,7 +144,8 @@ def _look_up(picked: Mapping[str, _Candidate], probes: Sequence[Probe], rows: Ni
     for probe in probes:
         name, subject = probe["probe_id"], probe["subject"] or ""
         if probe["outcome"] == "correct":
-            for i in texts.stating(subject, probe["answer"]):
+            # The assertion, since a probe can accept other answers beside its own.
+            for i in texts.stating(subject, probe["asserted"]):
                 picked[order[i]].right.add(name)
         elif probe["outcome"] == "hallucinated":
             both = set(texts.stating(subject, probe["answer"]))
@@ -175,7 +176,8 @@ def _weighed(
         for name in candidate.right:
             if name not in left:
                 probe = probes[name]
-                left[name] = len(rows.texts.stating(probe["subject"] or "", probe["answer"]))
+                said = probe["asserted" if probe["outcome"] == "correct" else "answer"]
+                left[name] = len(rows.texts.stating(probe["subject"] or "", said))
         cost = sorted(name for name in candidate.right if left[name] - 1 < config.support)
         proposed = len(cost) <= config.right
         if proposed:

@@ -37,7 +37,7 @@ from tasks.stage import stage
 FACTS = "repair.json"
 PROBES = "probes.parquet"
 OUTCOMES = ("correct", "abstained", "hallucinated")
-_ANSWERED = ("asserted", "confidence", "outcome")
+_ANSWERED = ("asserted", "confidence", "outcome", "right")
 _RANK = {"hallucinated": 0, "abstained": 1, "correct": 2}
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -105,7 +105,8 @@ def paired(before: pl.DataFrame, after: pl.DataFrame, targets: list[str]) -> pl.
     """Both models' answers to the probes that both were asked, and what became of each.
 
     Args:
-        before: `probe_id`, `statement`, `answer`, `asserted`, `confidence`, `outcome`.
+        before: `probe_id`, `statement`, `answer`, `asserted`, `confidence`, `outcome`; and `right`
+            where a probe accepts other answers beside its own.
         after: The same of the other model.
         targets: Ids of the probes that were to change.
 
@@ -113,6 +114,7 @@ def paired(before: pl.DataFrame, after: pl.DataFrame, targets: list[str]) -> pl.
         Those columns, the other model's as `new_<column>`, and `targeted`, `gone` (the wrong answer
         is not given any more), `unlikely` (it is not even the likeliest) and `change` (-1, 0 or 1).
     """
+    before, after = _with_right(before), _with_right(after)
     new = after.select("probe_id", *(pl.col(name).alias(f"new_{name}") for name in _ANSWERED))
     both = before.select("probe_id", "relation", "statement", "answer", *_ANSWERED)
     both = both.join(new, on="probe_id", maintain_order="left").sort("probe_id")
@@ -126,6 +128,12 @@ def paired(before: pl.DataFrame, after: pl.DataFrame, targets: list[str]) -> pl.
     )
 
 
+def _with_right(asked: pl.DataFrame) -> pl.DataFrame:
+    if "right" in asked.columns:
+        return asked
+    return asked.with_columns((pl.col("asserted") == pl.col("answer")).alias("right"))
+
+
 def compared(asked: pl.DataFrame, *, resamples: int, seed: int) -> dict[str, Any]:
     """The figures of one model against the night's, from `paired`."""
     how: dict[str, Any] = {"resamples": resamples, "seed": seed}
@@ -135,7 +143,7 @@ def compared(asked: pl.DataFrame, *, resamples: int, seed: int) -> dict[str, Any
         "others": _others(others, how),
         "hallucinated": _change(asked, pl.col("outcome") == "hallucinated", how),
         "correct": _change(asked, pl.col("outcome") == "correct", how),
-        "likeliest_right": _change(asked, pl.col("asserted") == pl.col("answer"), how),
+        "likeliest_right": _change(asked, pl.col("right"), how),
         "probes": asked.height,
     }
 

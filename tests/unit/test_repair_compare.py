@@ -68,6 +68,12 @@ def test_shares_before_and_after_are_of_all_probes_with_a_paired_difference() ->
     assert change["likeliest_right"]["after"]["value"] == pytest.approx(0.6)
 
 
+def test_an_answer_that_a_probe_accepts_beside_its_own_is_right() -> None:
+    new = asked(4).with_columns(right=(pl.col("asserted") == "x") | (pl.col("probe_id") == "o1"))
+    change = compared(paired(asked(2), new, TARGETS), **HOW)["likeliest_right"]
+    assert (change["before"]["value"], change["after"]["value"]) == (0.4, pytest.approx(0.7))
+
+
 def test_only_probes_that_both_models_were_asked_count() -> None:
     both = paired(asked(2), asked(4, ANSWERS[1:]), TARGETS)
     assert both["probe_id"].to_list() == ["o1", "o2", "o3", "o4", "o5", "o6", "t2", "t3", "t4"]
