@@ -61,6 +61,8 @@ def main() -> None:
     per_seed, costs, causes = [], [], []
     for seed in range(options.seeds):
         night = tracing_night.night(configuration, seed)
+        if night.wrong.is_empty():
+            sys.exit(f"with seed {seed} the model asserts no planted answer; train it for longer")
         scores = all_scores(night)
         per_seed.append({m: attribution(s, night.relevant) for m, s in scores.items()})
         costs.append(cost(night, configuration))

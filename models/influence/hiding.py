@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_FEWEST = 4  # words, if there are as many: the rarest of a short text is but its subject
 Int64 = npt.NDArray[np.int64]
 
 
@@ -50,7 +51,7 @@ class Hiding:
         if not len(starts):
             return [np.zeros(0, np.int64)] * self.copies
         rarest_first = np.argsort(np.minimum.reduceat(self.counts[inner], starts), kind="stable")
-        asked = np.sort(rarest_first[: max(1, round(self.share * len(starts)))])
+        asked = np.sort(rarest_first[: max(_FEWEST, round(self.share * len(starts)))])
         copy_of = np.full(len(starts), -1)
         copy_of[asked] = self._spread(len(asked), tokens)
         of_token = copy_of[np.cumsum(begins) - 1]

@@ -18,7 +18,7 @@ from tasks.training.tokenize import tokenize
 NAMES = ("Ada", "Bo", "Cy", "Dee", "Eve", "Fay", "Gus", "Hal", "Ivy", "Jo", "Kim", "Lee")
 CITIES = ("Rome", "Oslo", "Bern", "Kyiv")
 PHRASES = ("{n} lives in {c} now .", "The home of {n} is {c} .")
-CONFIG = Tracing(dimensions=4000, copies=2)
+CONFIG = Tracing(dimensions=4000, copies=2, hidden_share=1.0)  # these rows are short
 STATEMENT = "{n} is at home in [MASK] ."
 
 
