@@ -91,6 +91,7 @@ class Kernels:
     repetition: ModuleType
     words: ModuleType
     phrases: ModuleType
+    loops: ModuleType
 
 
 @cache
@@ -107,10 +108,10 @@ def kernels() -> Kernels:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
-        from tasks.corpus.signals.kernels import phrases, reading, repetition, words
+        from tasks.corpus.signals.kernels import loops, phrases, reading, repetition, words
     finally:
         numba.config.CACHE_DIR = before
-    return Kernels(reading, repetition, words, phrases)
+    return Kernels(reading, repetition, words, phrases, loops)
 
 
 def _cache_folder() -> Path:

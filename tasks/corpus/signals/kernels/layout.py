@@ -16,6 +16,7 @@ JOINED = 2097152
 
 # What a text may hold. A pattern that cannot match without it is not looked for elsewhere.
 MAY_EMAIL, MAY_MARKUP, MAY_URL, MAY_PHONE, MAY_IP, MAY_MOJIBAKE = 1, 2, 4, 8, 16, 32
+MAY_CARD, MAY_IBAN = 64, 128
 
 # What is counted of a text, in the order of the columns.
 COUNTS = (

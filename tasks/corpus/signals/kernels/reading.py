@@ -125,7 +125,7 @@ def _scan_line(
         line's hash, 0 for a blank line.
     """
     letters = digits = spaces = upper = lower = controls = hints = 0
-    position, at, opened = begin, start, word
+    position, at, word_from = begin, start, word
     state[:] = 0
     inside, packed, chars, seen, held, cluster = False, 0, 0, 0, 0, NONE
     value, line_hash, gap = _SEED, np.uint64(0), _SEED
@@ -220,7 +220,7 @@ def _scan_line(
         return position, at, word, np.uint64(0)
     row[SHORT] += line[LINE_END] - line[LINE_BEGIN] <= _SHORT_LINE
     _close_line(
-        data, line_from - 1, line_to, first, last, classes, suspect, word - opened, longest,
+        data, line_from - 1, line_to, first, last, classes, suspect, word - word_from, longest,
         sentences + content, row,
     )  # fmt: skip
     return position, at, word, line_hash | np.uint64(1)
