@@ -151,15 +151,15 @@ class HeldOut:
         holds = (times >= _CONTAINED * lengths) & (times >= _FEWEST)
         return np.unique(both[holds, 0])
 
-    def _partners(
-        self, roles: NDArray[np.uint8], asked: Flags
-    ) -> Iterator[Pairs]:
+    def _partners(self, roles: NDArray[np.uint8], asked: Flags) -> Iterator[Pairs]:
         """For each n-gram found in the asked rows, each pair of a row and a held-out row that has it."""
         from tasks.corpus.duplicates import kernels_shared
 
         for grams, rows, found in self._found(roles, _TRAIN, _HELD):
             given = (grams, rows, found, asked, roles, _HELD)
-            pairs = np.empty((kernels_shared.partners(*given, np.zeros((0, 2), np.int64)), 2), np.int64)
+            pairs = np.empty(
+                (kernels_shared.partners(*given, np.zeros((0, 2), np.int64)), 2), np.int64
+            )
             kernels_shared.partners(*given, pairs)
             yield pairs
 

@@ -105,9 +105,7 @@ class Kind:
         return rows[self.suspects(texts.gather(rows)).to_numpy()].tolist()
 
 
-def personal_signals(
-    texts: pl.Series, hints: NDArray[np.int64] | None = None
-) -> pl.DataFrame:
+def personal_signals(texts: pl.Series, hints: NDArray[np.int64] | None = None) -> pl.DataFrame:
     """Counts per kind, one row per text; null counts as empty.
 
     A place counts under the first kind of `KINDS` that finds it: a password in an address that
@@ -144,11 +142,6 @@ def redacted(texts: pl.Series) -> pl.Series:
         if rows:
             texts = texts.scatter(rows, [kind.mask(texts[row])[0] for row in rows])
     return texts
-
-
-def redacted_text(text: str) -> str:
-    """One text, likewise."""
-    return str(redacted(pl.Series([text]))[0])
 
 
 def _cards(text: str) -> list[Span]:
@@ -223,12 +216,29 @@ def _contains(first: str, *alternatives: str) -> Callable[[pl.Series], pl.Series
 # Secrets first, for they may look like anything; numbers with check digits before those without.
 KINDS = (
     Kind("secret", "[SECRET]", credentials.suspects, credentials.find),
-    Kind("card", "[CARD]", _contains(r"[0-9]{4}[ \-]?[0-9]{4,6}[ \-]?[0-9]{4}"), _cards,
-         layout.MAY_CARD),
     Kind(
-        "iban", "[IBAN]", _contains(rf"\b(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}} ?[A-Z0-9]"), _ibans, layout.MAY_IBAN
+        "card",
+        "[CARD]",
+        _contains(r"[0-9]{4}[ \-]?[0-9]{4,6}[ \-]?[0-9]{4}"),
+        _cards,
+        layout.MAY_CARD,
+    ),
+    Kind(
+        "iban",
+        "[IBAN]",
+        _contains(rf"\b(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}} ?[A-Z0-9]"),
+        _ibans,
+        layout.MAY_IBAN,
     ),
     Kind("email", "[EMAIL]", _contains("@", patterns.EMAIL), _emails, layout.MAY_EMAIL),
-    Kind("ip", "[IP]", _contains(r"\d\.\d|[0-9A-Fa-f]:", patterns.IP, _SHORTENED_SUSPECT), _ips, layout.MAY_IP),
-    Kind("phone", "[PHONE]", _contains(r"\d[\d().\- ]{5}", _PHONE_PATTERN), _phones, layout.MAY_PHONE),
+    Kind(
+        "ip",
+        "[IP]",
+        _contains(r"\d\.\d|[0-9A-Fa-f]:", patterns.IP, _SHORTENED_SUSPECT),
+        _ips,
+        layout.MAY_IP,
+    ),
+    Kind(
+        "phone", "[PHONE]", _contains(r"\d[\d().\- ]{5}", _PHONE_PATTERN), _phones, layout.MAY_PHONE
+    ),
 )

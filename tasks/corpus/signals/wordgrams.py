@@ -157,7 +157,10 @@ def _strings(data: NDArray[np.uint8], begins: Positions, ends: Positions) -> pl.
     """Some stretches of bytes as strings."""
     import pyarrow as pa
 
-    out, offsets = np.empty(int((ends - begins).sum()), np.uint8), np.zeros(len(begins) + 1, np.int64)
+    out, offsets = (
+        np.empty(int((ends - begins).sum()), np.uint8),
+        np.zeros(len(begins) + 1, np.int64),
+    )
     kernels().words.copy_words(data, begins, ends, out, offsets)
     array = pa.LargeStringArray.from_buffers(len(begins), pa.py_buffer(offsets), pa.py_buffer(out))
     return pl.Series(pl.from_arrow(array), dtype=pl.String)

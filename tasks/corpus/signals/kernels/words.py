@@ -105,7 +105,14 @@ def _cluster(data: Any, at: int, end: int, classes: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def read_words(
-    data: Any, offsets: Any, classes: Any, lower: Any, hashes: Any, begins: Any, ends: Any, counts: Any
+    data: Any,
+    offsets: Any,
+    classes: Any,
+    lower: Any,
+    hashes: Any,
+    begins: Any,
+    ends: Any,
+    counts: Any,
 ) -> int:
     """Hash every word of texts in lower case, by FNV-1a over code points, and note where it is.
 
