@@ -1,7 +1,7 @@
-"""Counting the terms of a lexicon in one pass: each word's hash is looked up, and only then compared.
+r"""Counting the terms of a lexicon in one pass: each word's hash is looked up, and only then compared.
 
 A regular expression of a hundred alternatives costs more than all other counting together. Here a term
-is found where it begins and ends a word as `\\b` has it, its words with white space or hyphens between
+is found where it begins and ends a word as `\b` has it, its words with white space or hyphens between
 them; of several that fit at one place the first in the lexicon's order counts.
 """
 

@@ -75,7 +75,7 @@ def _run(data: Any, at: int, end: int, classes: Any, lower: Any) -> Any:
         point, after = _next(data, at)
         if classes[point] & WORDLIKE:
             value = (value ^ np.uint64(lower[point])) * _PRIME
-        elif (point == _STRAIGHT or point == _CURLY) and after < end:
+        elif point in (_STRAIGHT, _CURLY) and after < end:
             following, _ = _next(data, after)
             if not classes[following] & WORDLIKE:
                 break
