@@ -112,4 +112,5 @@ def test_a_listing_masks_personal_data_and_secrets() -> None:
     )
     listed = shown(rows, 1, {})
     assert "write to [EMAIL] with [SECRET]" in listed
-    assert "jo@" not in listed and key not in listed
+    assert "jo@" not in listed
+    assert key not in listed
