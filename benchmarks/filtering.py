@@ -166,7 +166,8 @@ def _plain_pass() -> Callable[[pl.Series], object]:
     """The rate to compare with: bytes looked up in a table, words hashed, two classes counted."""
     from numba import njit
 
-    from tasks.corpus.signals.scan import _buffers, code_point_bits
+    from tasks.corpus.signals.buffers import buffers
+    from tasks.corpus.signals.scan import code_point_bits
 
     @njit(nogil=True)
     def bare(data: Any, bits: Any, hashes: Any) -> Any:
@@ -185,7 +186,7 @@ def _plain_pass() -> Callable[[pl.Series], object]:
         return words, letters, digits
 
     def work(texts: pl.Series) -> object:
-        data, _ = _buffers(texts)
+        data, _ = buffers(texts)
         return bare(data, code_point_bits(), np.empty(len(data) + 1, np.uint64))
 
     return work

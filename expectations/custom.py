@@ -36,6 +36,47 @@ LIBRARY = {
 }
 
 
+def told(template: str, names: list[str]) -> Any:
+    """The renderer of an expectation over a column: the sentence that Data Docs show.
+
+    Args:
+        template: What the column must do, `$name` standing for the expectation's own values.
+        names: Those values, `column` among them.
+    """
+
+    @classmethod  # type: ignore[misc]
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
+    @render_suite_parameter_string  # type: ignore[untyped-decorator]
+    def prescriptive(
+        cls: Any,
+        configuration: Any = None,
+        result: Any = None,
+        runtime_configuration: Any = None,
+        **_: Any,
+    ) -> list[Any]:
+        return _rendered(template, configuration, names, runtime_configuration)
+
+    return prescriptive
+
+
+def _rendered(template: str, configuration: Any, names: list[str], runtime: Any) -> list[Any]:
+    """The sentence that Data Docs show, in the shape that its page builder asks for."""
+    runtime = runtime or {}
+    params = substitute_none_for_missing(configuration.kwargs if configuration else {}, names)
+    if runtime.get("include_column_name") is not False:
+        template = f"$column {template}"
+    return [
+        RenderedStringTemplateContent(
+            content_block_type="string_template",
+            string_template={
+                "template": template,
+                "params": params,
+                "styling": runtime.get("styling"),
+            },
+        )
+    ]
+
+
 class ColumnRarestClass(ColumnAggregateMetricProvider):  # type: ignore[misc]
     """The rarest value of a column: its name, its share, and how many values there are."""
 
@@ -81,37 +122,7 @@ class ExpectColumnClassShareToBeAtLeast(ColumnAggregateExpectation):  # type: ig
             "result": {"observed_value": round(relative, 6), "details": rarest},
         }
 
-    @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
-    @render_suite_parameter_string  # type: ignore[untyped-decorator]
-    def _prescriptive_renderer(
-        cls,
-        configuration: Any = None,
-        result: Any = None,
-        runtime_configuration: Any = None,
-        **_: Any,
-    ) -> list[Any]:
-        return rendered(
-            "must give its rarest class at least $of_even_share of an even share of the rows.",
-            configuration,
-            ["column", "of_even_share"],
-            runtime_configuration,
-        )
-
-
-def rendered(template: str, configuration: Any, names: list[str], runtime: Any) -> list[Any]:
-    """The sentence that Data Docs show, in the shape that its page builder asks for."""
-    runtime = runtime or {}
-    params = substitute_none_for_missing(configuration.kwargs if configuration else {}, names)
-    if runtime.get("include_column_name") is not False:
-        template = f"$column {template}"
-    return [
-        RenderedStringTemplateContent(
-            content_block_type="string_template",
-            string_template={
-                "template": template,
-                "params": params,
-                "styling": runtime.get("styling"),
-            },
-        )
-    ]
+    _prescriptive_renderer = told(
+        "must give its rarest class at least $of_even_share of an even share of the rows.",
+        ["column", "of_even_share"],
+    )

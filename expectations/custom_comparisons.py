@@ -17,17 +17,14 @@ from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import (
     BatchExpectation,
     ColumnAggregateExpectation,
-    render_suite_parameter_string,
 )
 from great_expectations.expectations.metrics import ColumnAggregateMetricProvider
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
-from great_expectations.render import LegacyRendererType
-from great_expectations.render.renderer.renderer import renderer
 
 from expectations.changes import category_changes, column_changes
 from expectations.comparing import compare, compare_slices
-from expectations.custom import LIBRARY, rendered
+from expectations.custom import LIBRARY, told
 
 _SIDES = ("sides", "judged", "reference")
 
@@ -143,22 +140,10 @@ class ExpectColumnDistributionDistanceToBeLessThan(ColumnAggregateExpectation): 
             },
         }
 
-    @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
-    @render_suite_parameter_string  # type: ignore[untyped-decorator]
-    def _prescriptive_renderer(
-        cls,
-        configuration: Any = None,
-        result: Any = None,
-        runtime_configuration: Any = None,
-        **_: Any,
-    ) -> list[Any]:
-        return rendered(
-            "must differ from the $reference rows by at most $threshold ($statistic).",
-            configuration,
-            ["column", "reference", "threshold", "statistic"],
-            runtime_configuration,
-        )
+    _prescriptive_renderer = told(
+        "must differ from the $reference rows by at most $threshold ($statistic).",
+        ["column", "reference", "threshold", "statistic"],
+    )
 
 
 class ExpectColumnCategoriesToBeKnown(ColumnAggregateExpectation):  # type: ignore[misc]

@@ -43,7 +43,7 @@ def report(
             reason: {
                 "rows": part.height,
                 "examples": [
-                    {"row_id": row_id, "text": excerpt(shown(text), 0), "detail": detail}
+                    {"row_id": row_id, "text": excerpt(masked(text), 0), "detail": masked(detail)}
                     for row_id, text, detail in part.select("row_id", "text", "detail")
                     .head(_EXAMPLES)
                     .iter_rows()
@@ -55,7 +55,7 @@ def report(
             reason: {
                 "rows": part.height,
                 "examples": [
-                    {"row_id": row_id, "text": excerpt(text or "", 0)}
+                    {"row_id": row_id, "text": excerpt(masked(text), 0)}
                     for row_id, text in part.sort("row_id")
                     .select("row_id", "text")
                     .head(_EXAMPLES)
@@ -69,7 +69,7 @@ def report(
                 "rows": part.height,
                 "places": int(part["count"].sum()),
                 "examples": [
-                    _pair(rows["row_id"][row], shown(rows["text"][row]), repaired["text"][row])
+                    _pair(rows["row_id"][row], masked(rows["text"][row]), repaired["text"][row])
                     for row in part["row"].head(_EXAMPLES)
                 ],
             }
@@ -78,8 +78,8 @@ def report(
     }
 
 
-def shown(text: str | None) -> str:
-    """A text as a report may show it: the key that was masked is not to be read there."""
+def masked(text: str | None) -> str:
+    """A text as a report may show it: the address or key that was masked is not to be read there."""
     return str(redacted(pl.Series([text or ""]))[0])
 
 

@@ -113,7 +113,7 @@ def _loaded(names: Sequence[str]) -> list[Suite]:
 def judged_frame(corpus: Path, profiled: Path) -> pl.DataFrame:
     """The signals, with what the suites ask for beyond them.
 
-    `text` is the beginning of each text, for the examples, with secrets masked; `failed_rules` the
+    `text` is the beginning of each text, for the examples, personal data masked; `failed_rules` the
     number of row rules that a row breaks; `labels_of_text` the number of labels that identical
     texts are given.
 

@@ -21,11 +21,18 @@ since single nations are too rare to judge.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from tasks.corpus.signals.buffers import buffers, stretches
+from tasks.corpus.signals.scan import code_point_bits, kernels
+
+_STRETCH = 1 << 20  # bytes read together
 TERMS = Path(__file__).with_name("terms.tsv")
 GROUP_PREFIX = "group_"
 MENTION_PREFIX = "mention_"
@@ -55,23 +62,12 @@ def mention_counts(texts: pl.Series, axis: str) -> pl.DataFrame:
     Returns:
         One column of counts per value (`female`, `male`), rows as in `texts`.
     """
-    lexicon = terms()[axis]
-    values = list(dict.fromkeys(lexicon.values()))
-    found = (
-        texts.fill_null("")
-        .str.extract_all(_pattern(axis))
-        .rename("term")
-        .to_frame()
-        .with_row_index("row")
-        .explode("term", empty_as_null=False)
-        .with_columns(_value_of(lexicon).alias("value"))
-        .filter(pl.col("value").is_not_null())
-    )
-    rows = pl.int_range(len(texts), dtype=pl.UInt32, eager=True).alias("row").to_frame()
-    for value in values:
-        counts = found.filter(pl.col("value") == value).group_by("row").agg(pl.len().alias(value))
-        rows = rows.join(counts, on="row", how="left", maintain_order="left")
-    return rows.select(pl.col(v).fill_null(0).cast(pl.Int64) for v in values)
+    lexicon, texts = _lexicon(axis), texts.fill_null("")
+    counts = np.zeros((len(texts), len(lexicon.names)), np.int64)
+    for part in stretches(texts, _STRETCH):
+        data, offsets = buffers(texts[part])
+        kernels().phrases.count_terms(data, offsets, *lexicon.arrays, counts[part])
+    return pl.DataFrame(counts, schema=list(lexicon.names))
 
 
 def mentions(texts: pl.Series, axis: str) -> pl.Series:
@@ -117,19 +113,30 @@ def short(column: str) -> str:
     return re.sub(r"[^\w.\- ]", "_", column.removeprefix(GROUP_PREFIX))
 
 
+@dataclass(frozen=True)
+class _Lexicon:
+    """The terms of an axis as the compiled pass reads them.
+
+    Attributes:
+        names: The values.
+        arrays: The arguments of `phrases.count_terms` between the texts' and the counts.
+    """
+
+    names: tuple[str, ...]
+    arrays: tuple[NDArray[np.generic], ...]
+
+
 @cache
-def _pattern(axis: str) -> str:
-    """One alternation, longest first, since the leftmost alternative that fits is taken."""
-    alternatives = []
-    for term in sorted(terms()[axis], key=lambda t: (-len(t), t)):
-        spaced = r"[\s-]+".join(re.escape(word) for word in term.split(" "))
-        alternatives.append(spaced if term != term.lower() else f"(?i:{spaced})")
-    return r"\b(?:" + "|".join(alternatives) + r")\b"
-
-
-def _value_of(lexicon: dict[str, str]) -> pl.Expr:
-    """What a found term stands for: looked up as written first, then in lower case."""
-    plain = pl.col("term").str.replace_all(r"[\s-]+", " ")
-    exact = plain.replace_strict(lexicon, default=None, return_dtype=pl.String)
-    lower = plain.str.to_lowercase().replace_strict(lexicon, default=None, return_dtype=pl.String)
-    return pl.coalesce(exact, lower)
+def _lexicon(axis: str) -> _Lexicon:
+    """Terms longest first, since the first that fits is taken."""
+    lexicon = terms()[axis]
+    names = tuple(dict.fromkeys(lexicon.values()))
+    ordered = sorted(lexicon, key=lambda term: (-len(term), term))
+    data, bounds = buffers(pl.Series(ordered))
+    exact = np.array([term != term.lower() for term in ordered])
+    values = np.array([names.index(lexicon[term]) for term in ordered])
+    places = 1 << (8 * len(ordered)).bit_length()
+    keys, heads = np.zeros(places, np.uint64), np.full(places, -1, np.int64)
+    following, bits = np.full(len(ordered), -1, np.int64), code_point_bits()
+    kernels().phrases.enter_terms(data, bounds, bits, keys, heads, following)
+    return _Lexicon(names, (bits, data, bounds, exact, values, keys, heads, following))

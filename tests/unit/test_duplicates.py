@@ -135,6 +135,19 @@ def test_a_leaked_row_copied_many_times_is_a_leak_each_time(tmp_path: Path) -> N
     assert found["is_test_leak"].sum() == 30
 
 
+def test_a_held_out_row_within_a_much_longer_row_is_a_leak(tmp_path: Path) -> None:
+    around = " ".join(f"w{n}" for n in range(300))
+    part = " ".join(LONG.split()[:20])
+    rows = [
+        ("test", LONG),
+        ("train", f"{around} {LONG} {around}"),
+        ("train", f"{around} {part} u v"),
+    ]
+    found = profiled(tmp_path, rows)
+    assert found["is_test_leak"].to_list() == [False, True, False]
+    assert found["leak_overlap"][1] < 0.1
+
+
 def test_rows_that_quote_one_sentence_are_no_leaks(tmp_path: Path) -> None:
     quote = " ".join(LONG.split()[:12])
     rows = [("test", f"{quote} {OTHER}"), ("train", f"{quote} {LONG[90:]} x y z")]

@@ -12,10 +12,12 @@ import pytest
 from expectations.rules import failing_rows, row_rules
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.clean import clean
+from tasks.corpus.duplicates.hashing import hash_texts
 from tasks.corpus.duplicates.repeats import near_clusters
 from tasks.corpus.profile import profile
 from tasks.corpus.rows import digest, row_ids
 from tasks.corpus.signals.measure import row_signals
+from tasks.corpus.signals.patterns import WORD
 from tasks.corpus.signals.wordgrams import split_words
 from tasks.log import Log
 
@@ -109,6 +111,22 @@ def test_defects_planted_in_chinese_rows_are_found(tmp_path: Path) -> None:
     assert [reasons.get(i) for i in range(start + 20, start + 25)] == ["near_duplicate"] * 5
     assert {reasons.get(i) for i in (start + 25, start + 26)} <= {"repeated_ngrams", "loops"}
     assert len(gone) <= 5 + 5 + 5 + 2 + 3
+
+
+def test_words_are_read_as_the_pattern_defines_them() -> None:
+    texts = pl.Series(
+        [
+            THAI, JAPANESE, "rock’n’roll isn't 'quoted' b'' x_y 123", "ΣΑΣ İstanbul ǅ ﬁ E\u0301tude",
+            "ខ្មែរ မြန်မာ ลาว ພາສາລາວ", "각각 \u1100\u1161\u11a8", "", "Łódź中文abcไทย",
+        ]
+    )  # fmt: skip
+    plain = texts.str.normalize("NFC").str.to_lowercase().str.replace_all("’", "'")
+    words = split_words(texts)
+    read = words.vocabulary.gather(words.ids).to_list()
+    assert words.vocabulary.n_unique() == len(words.vocabulary)
+    assert read == [word for row in plain.str.extract_all(WORD) for word in row]
+    assert words.counts.tolist() == plain.str.count_matches(WORD).to_list()
+    assert words.hashes.tolist() == hash_texts(texts).hashes.tolist()
 
 
 @pytest.mark.parametrize("text", [THAI * 2, JAPANESE * 2])

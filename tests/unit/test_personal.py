@@ -14,6 +14,7 @@ from tasks.corpus.repair import repair
 from tasks.corpus.signals import credentials
 from tasks.corpus.signals.account_numbers import luhn
 from tasks.corpus.signals.personal import SIGNALS, personal_signals, redacted
+from tasks.corpus.signals.scan import scan_texts
 
 # Put together here so that no scanner of this file takes them for keys.
 AWS = "AKIA" + "Z7QJ2LMNOP3RSTUV"
@@ -98,7 +99,10 @@ def test_counts_do_not_depend_on_the_other_rows() -> None:
     assert apart.columns == list(SIGNALS)
 
 
-@pytest.mark.parametrize("secret", [AWS, GITHUB, SLACK, JWT, "hunter22", "4111 1111 1111 1111"])
+@pytest.mark.parametrize(
+    "secret",
+    [AWS, GITHUB, SLACK, JWT, "hunter22", "4111 1111 1111 1111", "jo@mail.example.org", "8.8.8.80"],
+)
 def test_a_report_never_shows_a_secret(secret: str) -> None:
     text = f"password={secret}" if secret == "hunter22" else f"it is {secret} there"
     rows = pl.DataFrame({"row_id": ["r"], "text": [text]})
@@ -117,3 +121,18 @@ def test_kinds_of_secrets_are_named_and_never_overlap() -> None:
 
 def test_the_luhn_digit_of_the_standard_is_right() -> None:
     assert (luhn("79927398713"), luhn("79927398710")) == (0, 7)
+
+
+def test_the_hints_of_the_scan_lose_no_personal_data() -> None:
+    texts = pl.Series(
+        [
+            "pay 4111-1111-1111-1111", "pay 378282246310005", "to DE89 3704 0044 0532 0130 00",
+            "8.8.8.80", "at 2001:db8::1", "at 2a00:1450:4001:081b:0000:0000:0000:200e",
+            "+44 20 7946 0958", "0049 30 901820", "phone: 5551234567", "(555) 123-4567",
+            "jo@mail.example.org", f"{AWS} x", "nothing of the kind, in 1990-1995", "",
+        ]
+    )  # fmt: skip
+    hints = scan_texts(texts)["hints"].to_numpy()
+    found = personal_signals(texts, hints)
+    assert found.equals(personal_signals(texts))
+    assert (found["pii_count"] + found["secret_count"]).to_list() == [1] * 12 + [0, 0]

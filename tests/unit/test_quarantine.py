@@ -102,3 +102,15 @@ def test_an_export_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         export(ROWS, tmp_path / "out.xlsx")
     with pytest.raises(UserError, match=r"out\.csv cannot be written: No such file"):
         export(ROWS, tmp_path / "absent" / "out.csv")
+
+
+def test_a_listing_masks_personal_data_and_secrets() -> None:
+    key = "AKIA" + "Z7QJ2LMNOP3RSTUV"
+    text = f"write to jo@mail.example.org with {key}"
+    rows = pl.DataFrame(
+        [("d-0", text, "pii", "pii: 1", "clean", "train", "s")], QUARANTINE, orient="row"
+    )
+    listed = shown(rows, 1, {})
+    assert "write to [EMAIL] with [SECRET]" in listed
+    assert "jo@" not in listed
+    assert key not in listed

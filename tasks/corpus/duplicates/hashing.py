@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +22,14 @@ from numpy.typing import NDArray
 
 from tasks.corpus.duplicates.spill import Spill
 from tasks.corpus.signals.buffers import buffers, stretches
-from tasks.corpus.signals.patterns import CLUSTER_PARTS, WORD
+from tasks.corpus.signals.scan import code_point_bits
+from tasks.corpus.signals.wordgrams import read
 
 Digests = NDArray[np.uint64]
 Hashes = NDArray[np.uint64]
 Positions = NDArray[np.int64]
 
 _BLOCK = 8_000_000  # bytes of text looked at together
-# Code points that may be letters or marks; those between are unassigned or private.
-_ASSIGNED = (*range(0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE0200))
 
 
 @dataclass(frozen=True)
@@ -92,16 +90,15 @@ def _hash_block(texts: pl.Series) -> tuple[Positions, Hashes, Digests]:
     others = texts.filter(~ascii_only).str.normalize("NFC").str.to_lowercase()
     data, offsets = buffers(pl.concat([texts.filter(ascii_only), others]))
     folded, places = np.empty(len(data), np.uint8), np.zeros(len(offsets), np.int64)
-    kernels.fold(data, offsets, classes(), folded, places)
+    kernels.fold(data, offsets, code_point_bits(), folded, places)
     digests = np.zeros((len(texts), 2), np.uint64)
     digests[order] = _digests(folded, places)
-    hashes, found = np.empty(len(data) + 1, np.uint64), np.zeros(len(texts), np.int64)
-    total = kernels.hash_words(folded, places, classes(), hashes, found)
+    found, hashes, _, _ = read(folded[: places[-1]], places, places=False)
     if not len(others):
-        return found, hashes[:total], digests
+        return found, hashes, digests
     begins, counts = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
     begins[order], counts[order] = np.cumsum(found) - found, found
-    moved = np.empty(total, np.uint64)
+    moved = np.empty(len(hashes), np.uint64)
     kernels.moved(hashes, begins, counts, moved)
     return counts, moved, digests
 
@@ -115,25 +112,3 @@ def _digests(folded: NDArray[np.uint8], places: Positions) -> Digests:
         for begin, end in zip(ends, ends[1:], strict=False)
     )
     return np.frombuffer(joined, "<u8").reshape(-1, 2).astype(np.uint64)
-
-
-@cache
-def classes() -> NDArray[np.uint8]:
-    """What `patterns.WORD` makes of each code point: (0x110000,).
-
-    0 is outside words, 1 part of a run of letters, 2 a word of its own, 4 white space; of scripts
-    without spaces 3 is the base of a cluster, 5 a vowel before it, 6 a sign after it and 7 one that
-    stacks the next base. Found by trying the pattern on each, so there is one definition of a word.
-    """
-    points = np.array(_ASSIGNED)
-    alone = pl.Series([chr(point) for point in _ASSIGNED])
-    inside = alone.str.contains(WORD).arg_true().to_numpy()
-    some = alone.gather(inside)
-    single = ((some + some).str.count_matches(WORD) == 2).to_numpy()
-    letters = ((some + "'" + some).str.count_matches(WORD) == 1).to_numpy()
-    found = np.zeros(0x110000, np.uint8)
-    found[points[alone.str.contains(r"\s").arg_true().to_numpy()]] = 4
-    found[points[inside]] = np.where(single & ~letters, 2, 1)
-    for number, part in ((3, "base"), (5, "before"), (6, "after"), (7, "stacking")):
-        found[points[alone.str.contains(CLUSTER_PARTS[part]).arg_true().to_numpy()]] = number
-    return found

@@ -147,7 +147,7 @@ def partners(
     grams: Hashes, rows: Positions, found: Flags, suspects: Flags, roles: Roles, against: int,
     pairs: Positions,
 ) -> int:  # fmt: skip
-    """Pairs (suspected row, row to judge against) with an n-gram that was found; how many.
+    """Pairs (suspected row, row to judge against), once for each n-gram that was found; how many.
 
     Called without room for a pair, it only counts them.
     """
@@ -157,9 +157,11 @@ def partners(
         while end < len(grams) and grams[end] == grams[begin]:
             end += 1
         for one in range(begin, end):
-            if found[one] and suspects[rows[one]]:
+            again = one > begin and rows[one] == rows[one - 1]
+            if found[one] and suspects[rows[one]] and not again:
                 for two in range(begin, end):
-                    if roles[rows[two]] & against:
+                    again = two > begin and rows[two] == rows[two - 1]
+                    if roles[rows[two]] & against and not again:
                         if place < len(pairs):
                             pairs[place, 0], pairs[place, 1] = rows[one], rows[two]
                         place += 1

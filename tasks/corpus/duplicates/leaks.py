@@ -7,7 +7,10 @@ corpus whose texts share their phrasing, so:
 - an n-gram found in more than a few different texts is phrasing of the corpus, and no sign of any
   one text; it counts as not found;
 - a row is a leak if it equals a held-out row, or if its overlap reaches the limit and either the
-  overlap rests on many n-grams or one held-out row is nearly the same.
+  overlap rests on many n-grams or one held-out row is nearly the same;
+- a row is a leak too if it holds nearly all of one held-out row's n-grams, however long it is itself
+  (containment, Broder 1997, doi:10.1109/SEQUEN.1997.666900): a test sentence within a page is as
+  much given away as one that stands alone.
 
 Not covered: paraphrases, translations, and answers given away in other words.
 """
@@ -31,6 +34,9 @@ from tasks.corpus.duplicates.shared_grams import Block, SharedGrams, gram_blocks
 _PHRASING = 10
 # With this many n-grams a high overlap is no accident of phrasing.
 _MANY = 20
+# Share of a held-out row's n-grams in one row that gives it away, and the fewest n-grams that tell a
+# row from a quotation.
+_CONTAINED, _FEWEST = 0.8, 5
 _TRAIN, _VALIDATION, _TEST = 1, 2, 4
 _HELD = _VALIDATION | _TEST
 
@@ -105,6 +111,7 @@ class HeldOut:
         equal = train & np.isin(self._clusters, self._clusters[held])
         suspected = train & ~equal & (overlap >= share)
         leaked = equal | (suspected & (self._lengths >= _MANY))
+        leaked[self._holders(roles, train & ~leaked)] = True
         unsure = suspected & ~leaked
         if unsure.any():
             leaked[self._twins(roles, unsure, threshold)] = True
@@ -131,17 +138,37 @@ class HeldOut:
             )
             yield grams, rows, found
 
+    def _holders(self, roles: NDArray[np.uint8], asked: Flags) -> Pairs:
+        """The asked rows that hold nearly all n-grams of one held-out row.
+
+        An n-gram that is phrasing of the corpus is no sign of any text, so the row must have enough
+        others; those count against all of the held-out row's.
+        """
+        pairs = [np.zeros((0, 2), np.int64)]
+        pairs += self._partners(roles, asked)
+        both, times = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
+        lengths = self._lengths[both[:, 1]]
+        holds = (times >= _CONTAINED * lengths) & (times >= _FEWEST)
+        return np.unique(both[holds, 0])
+
+    def _partners(self, roles: NDArray[np.uint8], asked: Flags) -> Iterator[Pairs]:
+        """For each n-gram found in the asked rows, each pair of a row and a held-out row that has it."""
+        from tasks.corpus.duplicates import kernels_shared
+
+        for grams, rows, found in self._found(roles, _TRAIN, _HELD):
+            given = (grams, rows, found, asked, roles, _HELD)
+            pairs = np.empty(
+                (kernels_shared.partners(*given, np.zeros((0, 2), np.int64)), 2), np.int64
+            )
+            kernels_shared.partners(*given, pairs)
+            yield pairs
+
     def _twins(self, roles: NDArray[np.uint8], unsure: Flags, threshold: float) -> Pairs:
         """The unsure rows to which a held-out row that shares text with them is nearly the same."""
         from tasks.corpus.duplicates import kernels_grams as kernels
-        from tasks.corpus.duplicates import kernels_shared
 
         some = [np.zeros((0, 2), np.int64)]
-        for grams, rows, found in self._found(roles, _TRAIN, _HELD):
-            given = (grams, rows, found, unsure, roles, _HELD)
-            pairs = np.empty((kernels_shared.partners(*given, some[0]), 2), np.int64)
-            kernels_shared.partners(*given, pairs)
-            some.append(np.unique(pairs, axis=0))
+        some += [np.unique(pairs, axis=0) for pairs in self._partners(roles, unsure)]
         pairs = np.unique(np.concatenate(some), axis=0)
         alike = np.zeros(len(pairs), np.bool_)
         words = self._words.hashes, self._words.starts

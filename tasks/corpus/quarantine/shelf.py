@@ -1,7 +1,8 @@
 """Quarantine as a person reads it: how many rows for which reason, which rows, and as a file.
 
 Texts in quarantine may hold anything, escape sequences among it; what is shown on a terminal has
-every character that cannot be printed written out, and what is exported is the text as it was read.
+every character that cannot be printed written out and personal data masked; what is exported is the
+text as it was read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.corpus.cleaning_report import excerpt
+from tasks.corpus.cleaning_report import excerpt, masked
 from tasks.corpus.profile import CORPUS
 from tasks.corpus.quarantine.releasing import faults, rule_names
 from tasks.corpus.quarantine.spared import Released
@@ -99,6 +100,8 @@ def counted(rows: pl.DataFrame, released: Released) -> str:
 def shown(rows: pl.DataFrame, examples: int, meanings: Mapping[str, str]) -> str:
     """Rows by reason, each with its id, what was found, and the beginning of its text.
 
+    Personal data and secrets are masked: a terminal is read over shoulders and kept in logs.
+
     Args:
         rows: Quarantined rows.
         examples: Most rows shown of each reason.
@@ -110,8 +113,9 @@ def shown(rows: pl.DataFrame, examples: int, meanings: Mapping[str, str]) -> str
         lines.append(f"{reason} ({stage}): {part.height:,} rows{meaning}")
         for row in part.head(examples).iter_rows(named=True):
             about = ", ".join(str(row[name]) for name in ("split", "source") if row[name])
-            lines += [f"  {row['row_id']}  {printable(about)}", f"    {printable(row['detail'])}"]
-            lines.append(f"    {printable(excerpt(row['text'] or '(no text)', 0))}")
+            lines.append(f"  {row['row_id']}  {printable(about)}")
+            lines.append(f"    {printable(masked(row['detail']))}")
+            lines.append(f"    {printable(excerpt(masked(row['text']) or '(no text)', 0))}")
         if part.height > examples:
             lines.append(f"  and {part.height - examples:,} more")
     return "".join(f"{line}\n" for line in lines) or "no row is like that\n"

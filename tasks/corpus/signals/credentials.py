@@ -65,13 +65,22 @@ _MARKS = [
     "PRIVATE KEY", "eyJ", "password", "passwd", "passphrase", "pwd", "secret", "token", "api_key",
     "apikey", "api-key", "access_key", "accesskey", "access-key", "private_key",
 ]  # fmt: skip
+# What all that `find` finds holds beside such a mark: the mark's own letters, or a sign that assigns.
+_CLOSE = (
+    r"AKIA|ASIA|gh[pousr]_|github_pat_|xox|AIza|k_live_|PRIVATE KEY|eyJ"
+    r"|(?i:passwords?|passwd|passphrase|pwd|secret|key|token)[\"']?[ \t]{0,4}[:=]"
+)
 _LOGIN = r"://[^\s/@:]{0,100}:[^\s/@]{3,200}@"
 
 
 def suspects(texts: pl.Series) -> pl.Series:
     """Texts that may hold a secret: a cheap test before `find`."""
     marked = texts.str.contains_any(_MARKS, ascii_case_insensitive=True)
-    return marked | texts.str.contains(_LOGIN)
+    marked = marked.fill_null(False) | texts.str.contains("://", literal=True).fill_null(False)
+    rows = marked.arg_true()
+    if not len(rows):
+        return marked
+    return marked.scatter(rows, texts.gather(rows).str.contains(f"{_CLOSE}|{_LOGIN}"))
 
 
 def find(text: str) -> list[Span]:

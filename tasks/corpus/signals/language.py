@@ -61,12 +61,8 @@ def languages(texts: pl.Series, stopword_ratio: pl.Series) -> pl.DataFrame:
     """
     begin = pl.col("begin")
     frame = pl.DataFrame({"begin": texts.str.slice(0, _JUDGED), "stop": stopword_ratio})
-    frame = frame.with_columns(
-        begin.str.count_matches(r"\p{L}").alias("letters"),
-        ((pl.col("stop") >= 0.2) & (begin.str.to_lowercase().str.count_matches(_ENGLISH) >= 2))
-        .alias("english"),
-        *[begin.str.count_matches(pattern).alias(code) for code, pattern in _SCRIPTS.items()],
-    )  # fmt: skip
+    frame = frame.with_columns(begin.str.count_matches(r"\p{L}").alias("letters"))
+    frame = pl.concat([frame, _english(frame), _script_counts(frame["begin"])], how="horizontal")
     # Japanese is known by its kana however many Han characters stand between them.
     japanese = pl.col("ja") * 4 >= pl.max_horizontal("zh", pl.lit(1))
     frame = frame.with_columns(
@@ -79,6 +75,27 @@ def languages(texts: pl.Series, stopword_ratio: pl.Series) -> pl.DataFrame:
     )
     settled = pl.when(pl.col("english")).then(pl.lit("en")).otherwise(by_script)
     return _with_detected(frame.with_columns(settled.alias("language")))
+
+
+def _english(frame: pl.DataFrame) -> pl.DataFrame:
+    """Which texts function words settle; only texts with enough of those are searched."""
+    likely = frame["stop"] >= 0.2
+    rows = likely.arg_true()
+    asked = frame["begin"].gather(rows).str.to_lowercase()
+    found = likely.scatter(rows, asked.str.count_matches(_ENGLISH) >= 2)
+    return found.alias("english").to_frame()
+
+
+def _script_counts(begins: pl.Series) -> pl.DataFrame:
+    """Characters of each script, of which ASCII has none."""
+    none = pl.Series([0], dtype=pl.UInt32).new_from_index(0, len(begins))
+    rows = (begins.str.len_bytes() != begins.str.len_chars()).arg_true()
+    asked = begins.gather(rows)
+    counts = [
+        none.clone().scatter(rows, asked.str.count_matches(pattern)).alias(code)
+        for code, pattern in _SCRIPTS.items()
+    ]
+    return pl.DataFrame(counts)
 
 
 def _with_detected(frame: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.corpus.signals.patterns import SPACELESS_PIECE
-from tasks.corpus.signals.wordgrams import Positions, Words
+from tasks.corpus.signals.scan import kernels
+from tasks.corpus.signals.wordgrams import Words
 
 SIGNALS = {"loop_ratio": "share of the words in immediate repetitions of a short unit"}
 
@@ -38,41 +39,12 @@ _SAID_IN_A_WORD = re.compile(r"^\D{0,2}?(\D{1,4}?)\1{3,}\D{0,2}$")
 def loop_signals(words: Words) -> pl.DataFrame:
     """`loop_ratio` of each text, from its words: (texts,)."""
     covered = _looped_words(words)[words.ids] if len(words.ids) else np.zeros(0, bool)
-    spaceless = words.vocabulary.str.contains(SPACELESS_PIECE).to_numpy()[words.ids]
-    rows = np.repeat(np.arange(len(words.counts)), words.counts)
-    for period in range(1, min(_LONGEST, len(rows) - 1) + 1):
-        same = (words.ids[period:] == words.ids[:-period]) & (rows[period:] == rows[:-period])
-        _cover(covered, np.flatnonzero(same), period, rows, spaceless)
+    spaceless = words.vocabulary.str.contains(SPACELESS_PIECE).to_numpy()
+    limits = (_LONGEST, _TWICE_SPACED, _TWICE_SPACELESS)
+    kernels().loops.cover_loops(words.ids, words.starts, spaceless, *limits, covered)
     totals = np.concatenate([[0], np.cumsum(covered)])
     inside = totals[words.starts[1:]] - totals[words.starts[:-1]]
     return pl.DataFrame({"loop_ratio": inside / np.maximum(words.counts, 1)})
-
-
-def _cover(
-    covered: NDArray[np.bool_],
-    places: Positions,
-    period: int,
-    rows: Positions,
-    spaceless: NDArray[np.bool_],
-) -> None:
-    """Mark the loops of one period.
-
-    Args:
-        covered: Marks of the words, changed in place.
-        places: Words that are equal to the one a period later.
-        period: Words of a unit.
-        rows: The text of each word.
-        spaceless: Which words are pieces of a script without spaces.
-    """
-    if not len(places):
-        return
-    ends = np.flatnonzero((np.diff(places) != 1) | (np.diff(rows[places]) != 0))
-    first = places[np.concatenate([[0], ends + 1])]
-    length = np.diff(np.concatenate([[-1], ends, [len(places) - 1]]))
-    shortest = np.where(spaceless[first], _TWICE_SPACELESS, _TWICE_SPACED)
-    loops = length >= np.where(period >= shortest, period, 2 * period)
-    for start, stop in zip(first[loops], (first + length + period)[loops], strict=True):
-        covered[start:stop] = True
 
 
 def _looped_words(words: Words) -> NDArray[np.bool_]:

@@ -91,7 +91,8 @@ def row_signals(
         how="horizontal",
     )  # fmt: skip
     language = languages(texts, table["stopword_ratio"])
-    parts = [table, personal_signals(texts), loop_signals(words), language, filter_signals(counts)]
+    personal_data = personal_signals(texts, counts["hints"].to_numpy())
+    parts = [table, personal_data, loop_signals(words), language, filter_signals(counts)]
     table = pl.concat(parts, how="horizontal")
     if not own:
         return table

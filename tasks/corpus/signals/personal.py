@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from tasks.corpus.signals import credentials, patterns
 from tasks.corpus.signals.account_numbers import IBAN_LENGTHS, iban_length, is_card
 from tasks.corpus.signals.credentials import Span
+from tasks.corpus.signals.kernels import layout
 
 SIGNALS = {
     "email_count": "e-mail addresses",
@@ -74,6 +75,8 @@ class Kind:
         name: What counts and repairs are filed under.
         placeholder: What masking puts in its place.
         suspects: A cheap test for texts that may hold some.
+        hint: The bit of `layout` that the compiled scan leaves on every text that holds some, 0 if
+            there is no such bit.
         find: Places in a text, in order.
     """
 
@@ -81,6 +84,7 @@ class Kind:
     placeholder: str
     suspects: Callable[[pl.Series], pl.Series]
     find: Callable[[str], list[Span]]
+    hint: int = 0
 
     def mask(self, text: str) -> tuple[str, int]:
         """The text with placeholders, and how many."""
@@ -91,12 +95,25 @@ class Kind:
             end = stop
         return "".join([*parts, text[end:]]), len(spans)
 
+    def likely(self, texts: pl.Series, hints: NDArray[np.int64] | None) -> list[int]:
+        """The rows whose texts may hold some, looked at more closely only where the scan says so."""
+        if hints is None or not self.hint:
+            return self.suspects(texts).fill_null(False).arg_true().to_list()
+        rows = np.flatnonzero(hints & self.hint)
+        if not len(rows):
+            return []
+        return rows[self.suspects(texts.gather(rows)).to_numpy()].tolist()
 
-def personal_signals(texts: pl.Series) -> pl.DataFrame:
+
+def personal_signals(texts: pl.Series, hints: NDArray[np.int64] | None = None) -> pl.DataFrame:
     """Counts per kind, one row per text; null counts as empty.
 
     A place counts under the first kind of `KINDS` that finds it: a password in an address that
     looks like an e-mail is a secret.
+
+    Args:
+        texts: The texts.
+        hints: What `scan_texts` found that each may hold; without it all are looked at.
     """
     texts = texts.fill_null("")
     counts: dict[str, NDArray[np.int64]] = {}
@@ -104,7 +121,7 @@ def personal_signals(texts: pl.Series) -> pl.DataFrame:
     for kind in KINDS:
         counts[kind.name] = np.zeros(len(texts), np.int64)
         masked: dict[int, str] = {}
-        for row in kind.suspects(texts).arg_true():
+        for row in kind.likely(texts, hints):
             text = texts[row]
             if kind.name == "ip":
                 public[row] = sum(_is_public(text[a:b]) for a, b in kind.find(text))
@@ -119,10 +136,10 @@ def personal_signals(texts: pl.Series) -> pl.DataFrame:
 
 
 def redacted(texts: pl.Series) -> pl.Series:
-    """Texts that may be shown in a report: secrets, card and account numbers by placeholder."""
-    for kind in KINDS[:3]:
-        rows = kind.suspects(texts).fill_null(False).arg_true()
-        if len(rows):
+    """Texts that may be shown in a report: all personal data and secrets by placeholder."""
+    for kind in KINDS:
+        rows = kind.likely(texts, None)
+        if rows:
             texts = texts.scatter(rows, [kind.mask(texts[row])[0] for row in rows])
     return texts
 
@@ -199,11 +216,29 @@ def _contains(first: str, *alternatives: str) -> Callable[[pl.Series], pl.Series
 # Secrets first, for they may look like anything; numbers with check digits before those without.
 KINDS = (
     Kind("secret", "[SECRET]", credentials.suspects, credentials.find),
-    Kind("card", "[CARD]", _contains(r"[0-9]{4}[ \-]?[0-9]{4,6}[ \-]?[0-9]{4}"), _cards),
     Kind(
-        "iban", "[IBAN]", _contains(rf"\b(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}} ?[A-Z0-9]"), _ibans
+        "card",
+        "[CARD]",
+        _contains(r"[0-9]{4}[ \-]?[0-9]{4,6}[ \-]?[0-9]{4}"),
+        _cards,
+        layout.MAY_CARD,
     ),
-    Kind("email", "[EMAIL]", _contains("@", patterns.EMAIL), _emails),
-    Kind("ip", "[IP]", _contains(r"\d\.\d|[0-9A-Fa-f]:", patterns.IP, _SHORTENED_SUSPECT), _ips),
-    Kind("phone", "[PHONE]", _contains(r"\d[\d().\- ]{5}", _PHONE_PATTERN), _phones),
+    Kind(
+        "iban",
+        "[IBAN]",
+        _contains(rf"\b(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}} ?[A-Z0-9]"),
+        _ibans,
+        layout.MAY_IBAN,
+    ),
+    Kind("email", "[EMAIL]", _contains("@", patterns.EMAIL), _emails, layout.MAY_EMAIL),
+    Kind(
+        "ip",
+        "[IP]",
+        _contains(r"\d\.\d|[0-9A-Fa-f]:", patterns.IP, _SHORTENED_SUSPECT),
+        _ips,
+        layout.MAY_IP,
+    ),
+    Kind(
+        "phone", "[PHONE]", _contains(r"\d[\d().\- ]{5}", _PHONE_PATTERN), _phones, layout.MAY_PHONE
+    ),
 )

@@ -16,6 +16,7 @@ import hashlib
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +33,10 @@ from tasks.settings import Environment
 _STRETCH = 1 << 20  # bytes
 _KERNELS = Path(__file__).parent / "kernels"
 _CODE_POINTS = 0x110000
+_ASCII = 128
 _SURROGATES = range(0xD800, 0xE000)
+# What composes with the character before it, and the sigma, whose lower case the word's end decides.
+_MOVING = r"[\p{M}\x{1100}-\x{11FF}Σ]"
 # Marks that may follow a full stop before the sentence is over.
 _CLOSERS = r"\"'\)\]\}\p{Pf}\p{Pe}"
 # Gopher says "bullet point"; a hyphen, an asterisk and an en dash begin the lines of plain lists.
@@ -75,14 +79,24 @@ def distinct_grams(
         size: Words of an n-gram.
     """
     counts = np.zeros(len(starts) - 1, np.int64)
-    _, repetition = kernels()
-    repetition.distinct_grams(starts, hashes, size, counts)
+    kernels().repetition.distinct_grams(starts, hashes, size, counts)
     return counts
 
 
+@dataclass(frozen=True)
+class Kernels:
+    """The compiled modules."""
+
+    reading: ModuleType
+    repetition: ModuleType
+    words: ModuleType
+    phrases: ModuleType
+    loops: ModuleType
+
+
 @cache
-def kernels() -> tuple[ModuleType, ModuleType]:
-    """The compiled modules `reading` and `repetition`, their machine code kept for the next process.
+def kernels() -> Kernels:
+    """The compiled modules, their machine code kept for the next process.
 
     numba looks only at the file of a kernel when it decides whether its machine code is still good,
     not at those it calls, so the folder is named after the contents of all of them. It is beside the
@@ -94,10 +108,10 @@ def kernels() -> tuple[ModuleType, ModuleType]:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
-        from tasks.corpus.signals.kernels import reading, repetition
+        from tasks.corpus.signals.kernels import loops, phrases, reading, repetition, words
     finally:
         numba.config.CACHE_DIR = before
-    return reading, repetition
+    return Kernels(reading, repetition, words, phrases, loops)
 
 
 def _cache_folder() -> Path:
@@ -134,12 +148,27 @@ def code_point_bits() -> NDArray[np.uint32]:
         layout.STACKING: patterns.CLUSTER_PARTS["stacking"],
         layout.TERMINAL: r"\p{Sentence_Terminal}", layout.CLOSER: f"[{_CLOSERS}]",
         layout.BULLET: f"[{_BULLETS}]", layout.SPECIAL: "[#@<&>/.:…]", layout.ODD: f"[^{_QUIET}]",
-        layout.PLAIN: "[A-Za-z]",
+        layout.PLAIN: "[A-Za-z]", layout.MOVING: _MOVING, layout.JOINED: r"\w",
     }  # fmt: skip
     for bit, pattern in classes.items():
         kept = "".join(everything.str.extract_all(f"(?:{pattern})+")[0])
         bits[np.frombuffer(kept.encode("utf-32-le"), np.uint32)] |= np.uint32(bit)
+    alone = pl.Series([chr(point) for point in points[_ASCII:]])
+    moving = (alone.str.normalize("NFC") != alone) | (alone.str.to_lowercase().str.len_chars() != 1)
+    bits[points[_ASCII:][moving.to_numpy()]] |= np.uint32(layout.MOVING)
     return bits
+
+
+@cache
+def lower_case() -> NDArray[np.uint32]:
+    """The lower case of each code point, itself where that is none or several: (0x110000,)."""
+    points = np.delete(np.arange(_CODE_POINTS, dtype=np.uint32), _SURROGATES)
+    alone = pl.Series([chr(point) for point in points]).str.to_lowercase()
+    single = (alone.str.len_chars() == 1).to_numpy()
+    lower = np.arange(_CODE_POINTS, dtype=np.uint32)
+    joined = "".join(alone.filter(pl.Series(single)))
+    lower[points[single]] = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+    return lower
 
 
 def _scan_stretch(
@@ -147,17 +176,16 @@ def _scan_stretch(
     suspects: NDArray[np.bool_],
     counts: NDArray[np.int64],
     bits: NDArray[np.uint32],
-    compiled: tuple[ModuleType, ModuleType],
+    compiled: Kernels,
 ) -> None:
     """Fill the rows of `counts` that belong to some texts."""
-    reading, repetition = compiled
     data, offsets = buffers(texts)
     feeds = int(np.count_nonzero(data == ord("\n")))
     hashes, lengths = np.empty(len(data), np.uint64), np.empty(len(data), np.int64)
     line_hashes = np.empty(feeds + len(texts), np.uint64)
     lines = np.empty((feeds + len(texts) + 1, layout.LINE_NOTES), np.int64)
     words, starts = (np.empty(len(texts) + 1, np.int64) for _ in range(2))
-    reading.scan(
+    compiled.reading.scan(
         data, offsets, bits, suspects, counts, hashes, lengths, words, line_hashes, lines, starts
     )
-    repetition.repetition(hashes, lengths, words, line_hashes, lines, starts, counts)
+    compiled.repetition.repetition(hashes, lengths, words, line_hashes, lines, starts, counts)

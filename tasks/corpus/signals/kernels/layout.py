@@ -9,9 +9,14 @@ TERMINAL, CLOSER, BULLET, SPECIAL, ODD, PLAIN = 1024, 2048, 4096, 8192, 16384, 3
 # Of scripts without spaces: parts of the clusters that count as words, see `patterns.WORD`.
 BASE, BEFORE, AFTER, STACKING = 65536, 131072, 262144, 524288
 SPACELESS = BASE | BEFORE | AFTER | STACKING
+# Marks and their like, which normalisation or lower case may change with what stands beside them.
+MOVING = 1048576
+# What a word boundary of regular expressions counts as word.
+JOINED = 2097152
 
 # What a text may hold. A pattern that cannot match without it is not looked for elsewhere.
 MAY_EMAIL, MAY_MARKUP, MAY_URL, MAY_PHONE, MAY_IP, MAY_MOJIBAKE = 1, 2, 4, 8, 16, 32
+MAY_CARD, MAY_IBAN = 64, 128
 
 # What is counted of a text, in the order of the columns.
 COUNTS = (

@@ -12,7 +12,9 @@ from tasks.corpus.signals.kernels.layout import (
     ELLIPSES,
     HASHES,
     HINTS,
+    MAY_CARD,
     MAY_EMAIL,
+    MAY_IBAN,
     MAY_IP,
     MAY_MARKUP,
     MAY_PHONE,
@@ -31,6 +33,7 @@ for _bit, _word in enumerate(STOP_WORDS):
     _STOP_BITS[(_bytes * _STOP_FACTOR >> 20) & 15] = 1 << _bit
 # Telephone numbers have six digits or more, with at most so many bytes between two (`patterns.PHONE`).
 _PHONE_GAP, _PHONE_SPAN = 16, 5
+_CARD_SPAN = 11  # from a card's first digit to its last, at least
 # The state of `note_rare` along a line.
 FIRST_DIGIT, DIGIT_AFTER, DOTTED, DOT_AFTER, DOTS, COLONS = range(6)
 RARE_STATE = 6
@@ -96,9 +99,9 @@ def _special(data: Any, begin: int, position: int, code: int, row: Any, state: A
         row[HASHES] += 1
     elif code == 64:  # '@'
         row[HINTS] |= MAY_EMAIL
-    elif code == 58:  # ':', of which an address of version 6 has seven
+    elif code == 58:  # ':', of which an address of version 6 has seven, or two together
         state[COLONS] += 1
-        if state[COLONS] == 7:
+        if state[COLONS] == 7 or (position > begin and data[position - 1] == 58):
             row[HINTS] |= MAY_IP
     elif code == 60 or code == 38:  # '<', '&'
         row[HINTS] |= MAY_MARKUP
@@ -119,6 +122,11 @@ def _chained(data: Any, after: int, position: int) -> int:
         if not (byte == 32 or byte == 40 or byte == 41 or byte == 45 or byte == 46):
             return 0
     return 2 if position - after == 1 and data[after] == 46 else 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _capital(byte: int) -> bool:
+    return 65 <= byte <= 90
 
 
 @njit(cache=True, nogil=True)
@@ -165,12 +173,16 @@ def note_rare(
             joined = _chained(data, state[DIGIT_AFTER], position)
         if joined == 0:
             state[FIRST_DIGIT] = at
+        if position >= begin + 2 and _capital(data[position - 1]) and _capital(data[position - 2]):
+            row[HINTS] |= MAY_IBAN
         if joined == 2:
             state[DOTTED] += 1
         elif position != state[DIGIT_AFTER]:
             state[DOTTED] = 0
         if at - state[FIRST_DIGIT] >= _PHONE_SPAN:
             row[HINTS] |= MAY_PHONE
+        if at - state[FIRST_DIGIT] >= _CARD_SPAN:
+            row[HINTS] |= MAY_CARD
         if state[DOTTED] >= 3:
             row[HINTS] |= MAY_IP
         state[DIGIT_AFTER] = position + width

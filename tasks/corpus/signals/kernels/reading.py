@@ -8,8 +8,6 @@ import numpy as np
 from numba import njit
 
 from tasks.corpus.signals.kernels.layout import (
-    BASE,
-    BEFORE,
     BULLET,
     BULLETS,
     CHARACTERS,
@@ -41,7 +39,6 @@ from tasks.corpus.signals.kernels.layout import (
     SPACELESS_WORDS,
     SPACES,
     SPECIAL,
-    STACKING,
     STOPS,
     TERMINAL,
     TRAILING,
@@ -58,11 +55,10 @@ from tasks.corpus.signals.kernels.marks import (
     stop_word,
 )
 from tasks.corpus.signals.kernels.pages import judge_for_c4
+from tasks.corpus.signals.kernels.words import NONE, continued, opened
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _SEED = np.uint64(0xCBF29CE484222325)
-# How far a cluster is: one with its base, a vowel that waits for its base, signs without a base.
-_NONE, _BASED, _WAITING, _LOOSE = 0, 1, 2, 3
 _SHORT_LINE = 30  # FineWeb, characters
 _BROKEN = 1 << 62  # letters with other characters between, which are no stop word
 
@@ -81,25 +77,6 @@ def _close_word(
         row[LETTERED] += seen & LETTER
         row[SPACELESS_WORDS] += held >= 2
     row[STOPS] |= stop_word(packed)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _continued(cluster: int, bits: int, before: int) -> int:
-    """What a cluster becomes with one more character, `_NONE` if that begins another."""
-    if bits & BASE:
-        joins = cluster == _WAITING or (cluster == _BASED and (before & STACKING) != 0)
-        return _BASED if joins else _NONE
-    if cluster == _NONE or (cluster == _BASED and (bits & BEFORE) != 0):
-        return _NONE
-    return _BASED if cluster == _BASED else _LOOSE
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _opened(bits: int) -> int:
-    """The cluster that a character begins."""
-    if bits & BASE:
-        return _BASED
-    return _WAITING if bits & BEFORE else _LOOSE
 
 
 @njit(cache=True, nogil=True)
@@ -148,9 +125,9 @@ def _scan_line(
         line's hash, 0 for a blank line.
     """
     letters = digits = spaces = upper = lower = controls = hints = 0
-    position, at, opened = begin, start, word
+    position, at, word_from = begin, start, word
     state[:] = 0
-    inside, packed, chars, seen, held, cluster = False, 0, 0, 0, 0, _NONE
+    inside, packed, chars, seen, held, cluster = False, 0, 0, 0, 0, NONE
     value, line_hash, gap = _SEED, np.uint64(0), _SEED
     first = last = line_from = line_to = longest = sentences = 0
     ended = content = False
@@ -169,10 +146,10 @@ def _scan_line(
         controls += bits >> 5 & 1
         hints |= bits
         is_space = bits & SPACE != 0
-        following = _continued(cluster, bits, last) if bits & SPACELESS else _NONE
+        following = continued(cluster, bits, last) if bits & SPACELESS else NONE
         cut = inside and held != 0 and (
             (bits & IDEOGRAPH) != 0
-            or ((bits & SPACELESS) != 0 and following == _NONE)
+            or ((bits & SPACELESS) != 0 and following == NONE)
             or ((bits & WORDLIKE) != 0 and held != 1)
         )  # fmt: skip
         if inside and (is_space or cut):
@@ -184,7 +161,7 @@ def _scan_line(
             if ended and content and not initial:
                 sentences += 1
                 content = False
-            inside, cluster, following = False, _NONE, _NONE
+            inside, cluster, following = False, NONE, NONE
         if is_space:
             gap = (gap ^ np.uint64(code)) * _PRIME
         else:
@@ -193,7 +170,7 @@ def _scan_line(
                     first, line[LINE_BEGIN], line_from = bits, at, position + 1
                 elif gap != _SEED:
                     line_hash = mix(line_hash ^ gap)
-                inside, packed, chars, seen, held, cluster = True, 0, 0, 0, 0, _NONE
+                inside, packed, chars, seen, held, cluster = True, 0, 0, 0, 0, NONE
                 value, gap, ended = _SEED, _SEED, False
             value = (value ^ np.uint64(code)) * _PRIME
             chars += 1
@@ -201,9 +178,9 @@ def _scan_line(
             last, line_to = bits, position + width
             line[LINE_END] = at + 1
             if bits & SPACELESS:
-                held, cluster = 3, following if following != _NONE else _opened(bits)
+                held, cluster = 3, following if following != NONE else opened(bits)
             else:
-                cluster = _NONE
+                cluster = NONE
                 if bits & IDEOGRAPH:
                     held = 2
                 elif bits & WORDLIKE:
@@ -243,7 +220,7 @@ def _scan_line(
         return position, at, word, np.uint64(0)
     row[SHORT] += line[LINE_END] - line[LINE_BEGIN] <= _SHORT_LINE
     _close_line(
-        data, line_from - 1, line_to, first, last, classes, suspect, word - opened, longest,
+        data, line_from - 1, line_to, first, last, classes, suspect, word - word_from, longest,
         sentences + content, row,
     )  # fmt: skip
     return position, at, word, line_hash | np.uint64(1)
