@@ -17,6 +17,7 @@ from tasks.corpus.duplicates.spans import span_ratios
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.sources.fictional import generate
+from tasks.corpus.sources.probes import unseen
 from tasks.log import Log
 
 _RNG = np.random.default_rng(8)
@@ -166,4 +167,4 @@ def test_rows_that_state_a_probe_go_to_quarantine_under_its_name(tmp_path: Path,
 def test_no_row_of_the_fictional_corpus_states_a_probe() -> None:
     made = generate(60, Defects(), 5)
     relations = Relations(made.corpus, Profiling())
-    assert relations.stated(np.ones(made.corpus.height, bool), made.probes).max() == -1
+    assert relations.stated(np.ones(made.corpus.height, bool), unseen(made.probes)).max() == -1
