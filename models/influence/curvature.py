@@ -58,7 +58,8 @@ def whitening(rows: Float32, queries: Float32, task_share: float) -> Float32:
     """
     mixed = task_share * queries.astype(np.float64) + (1 - task_share) * rows
     inverse = np.linalg.inv(np.linalg.cholesky(mixed))
-    return np.asarray(inverse.transpose(0, 2, 1), np.float32)
+    # safetensors writes memory as it lies: a transposed view would come back the wrong way round
+    return np.ascontiguousarray(inverse.transpose(0, 2, 1), np.float32)
 
 
 def encode(vectors: Float32, whitened: Float32) -> Float32:
