@@ -1,2 +1,3 @@
--- Prefect's database is made by the image; MLflow has one of its own.
+-- Prefect's database is made by the image; MLflow and the hyper-parameter studies have their own.
 CREATE DATABASE mlflow OWNER plumbline;
+CREATE DATABASE studies OWNER plumbline;

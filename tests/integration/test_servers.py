@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -130,3 +131,16 @@ def test_the_compose_file_runs_the_commands_that_run_natively_and_holds_no_secre
     assert services["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith(
         "${POSTGRES_PASSWORD:?"
     )
+
+
+def test_every_variable_of_the_compose_file_is_explained_and_every_database_is_made() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    wanted = set(re.findall(r"\$\{(\w+)", text))
+    explained = (ROOT / ".env.example").read_text()
+    assert wanted == set(re.findall(r"^(\w+)=", explained, re.M))
+    assert not re.search(r"^\w+=.", explained, re.M), "an example holds a secret"
+    used = set(re.findall(r"@postgres:5432/(\w+)", text))
+    made = set(
+        re.findall(r"CREATE DATABASE (\w+)", (ROOT / "deployments/databases.sql").read_text())
+    )
+    assert used == made | {"prefect"}  # which the image makes
