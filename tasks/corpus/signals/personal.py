@@ -102,7 +102,7 @@ class Kind:
         rows = np.flatnonzero(hints & self.hint)
         if not len(rows):
             return []
-        return rows[self.suspects(texts.gather(rows)).to_numpy()].tolist()
+        return [int(row) for row in rows[self.suspects(texts.gather(rows)).to_numpy()]]
 
 
 def personal_signals(texts: pl.Series, hints: NDArray[np.int64] | None = None) -> pl.DataFrame:
