@@ -30,8 +30,8 @@ import numpy as np
 import polars as pl
 from shifts import SHIFTS, Corpus, Curves, load, power
 
-from expectations.rules import suite_path
 from expectations.runner import load_suite, run_suite
+from expectations.suite_files import suite_path
 from tasks.promotion.page.plots import Line, line_chart
 
 RESULTS = Path(__file__).parent / "results"

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from expectations.rules import SuiteError
 from expectations.sentences import requirement
+from expectations.suite_files import SuiteError
 
 _BULKY = ("unexpected_list", "unexpected_index_list", "unexpected_index_query")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

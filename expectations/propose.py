@@ -26,7 +26,7 @@ from typing import Any
 
 import polars as pl
 
-from expectations.rules import SuiteError
+from expectations.suite_files import SuiteError
 
 LEAST_ROWS = 100
 MOST_VALUES = 50  # different values up to which a column is taken for a category

@@ -14,25 +14,18 @@ arXiv:2406.17557), loosened for single sentences; each expectation states its ow
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from expectations.by_language import LANGUAGE, Bounds, Languages, languages_of
+from expectations.suite_files import SuiteError, read_suite, suite_path
 
-SUITES = Path(__file__).parent / "suites"
-ENDING = ".json"  # of a suite that is named by its path
 ROW_RULE_TYPE = "expect_column_values_to_be_between"
 _ROW_RULE_KWARGS = {"column", "min_value", "max_value", "mostly", "row_condition"}
-
-
-class SuiteError(Exception):
-    """A suite, or the frame it is asked about, cannot be used; the message names what."""
 
 
 @dataclass(frozen=True)
@@ -87,47 +80,6 @@ def _outside(value: pl.Expr, bounds: Bounds) -> pl.Expr:
     low, high = bounds
     below = pl.lit(False) if low is None else value < low
     return below if high is None else below | (value > high)
-
-
-def suite_names() -> list[str]:
-    """Names of the suites that come with the project."""
-    return sorted(path.stem for path in SUITES.glob("*.json"))
-
-
-def suite_path(name: str) -> Path:
-    """The file of a suite: one that comes with the project by its name, any by its path.
-
-    Raises:
-        SuiteError: There is no such suite; the message lists those there are.
-    """
-    if name.endswith(ENDING):
-        if not Path(name).is_file():
-            raise SuiteError(f"there is no suite file {name}")
-        return Path(name)
-    names = suite_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SuiteError(f"there is no suite {name!r}; the suites are {', '.join(names)}{hint}")
-    return SUITES / f"{name}.json"
-
-
-def suites_digest(names: Iterable[str]) -> str:
-    """Digest of the suites that are named by their path, empty if none is.
-
-    Those that come with the project lie beside the code and are known by its version; a file
-    elsewhere must be part of what a stage is known by, or a change to it would go unseen.
-
-    Raises:
-        SuiteError: A file is not there or cannot be read.
-    """
-    paths = [suite_path(name) for name in names if name.endswith(ENDING)]
-    try:
-        contents = [path.read_bytes() for path in paths]
-    except OSError as error:
-        raise SuiteError(f"a suite file cannot be read: {error}") from error
-    parts = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
-    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest() if parts else ""
 
 
 def row_rules(suite: str = "noise") -> list[RowRule]:
@@ -196,44 +148,6 @@ def failing_rows(signals: pl.DataFrame, rules: Sequence[RowRule]) -> pl.DataFram
             )
         )
     return pl.concat(found)
-
-
-def read_suite(path: Path) -> dict[str, Any]:
-    """Read a suite file and check its shape, not yet its meaning.
-
-    Raises:
-        SuiteError: It is not JSON (with line and column), or not a suite in Great Expectations'
-            format: a name and a list of expectations, each with a type and kwargs.
-    """
-    try:
-        suite = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise SuiteError(
-            f"{path.name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
-    except OSError as error:
-        raise SuiteError(f"the suite file {path} cannot be read: {error.strerror}") from error
-    if not isinstance(suite, dict) or not isinstance(suite.get("expectations"), list):
-        raise SuiteError(f"{path.name} holds no list `expectations`")
-    if not isinstance(suite.get("name"), str) or not suite["name"].strip():
-        raise SuiteError(f"{path.name} has no `name`")
-    meta = suite.get("meta")
-    if not isinstance(meta, dict | None):
-        raise SuiteError(f"{path.name}: `meta` is no object")
-    alarm = (meta or {}).get("false_alarm", 0.05)
-    if not isinstance(alarm, float | int) or not 0 < alarm < 1:
-        raise SuiteError(f"{path.name}: `meta.false_alarm` is {alarm!r}, and no share")
-    for place, item in enumerate(suite["expectations"], start=1):
-        if not isinstance(item, dict) or not isinstance(item.get("type"), str):
-            raise SuiteError(f"{path.name}: expectation {place} has no `type`")
-        for field in ("kwargs", "meta"):
-            if not isinstance(item.get(field, {}), dict):
-                raise SuiteError(f"{path.name}: `{field}` of expectation {place} is no object")
-        try:
-            languages_of(item)
-        except ValueError as error:
-            raise SuiteError(f"{path.name}: expectation {place} {error}") from error
-    return suite
 
 
 def is_row_rule(item: dict[str, Any]) -> bool:

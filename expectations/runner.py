@@ -16,8 +16,9 @@ import polars as pl
 from expectations.by_language import LANGUAGE, counts_by_language, lines, weak
 from expectations.comparing import expand
 from expectations.engine import build, evaluate
-from expectations.rules import is_row_rule, read_suite, require_columns
+from expectations.rules import is_row_rule, require_columns
 from expectations.sentences import finding, in_languages, requirement, silence
+from expectations.suite_files import read_suite
 
 _COLUMN_KWARGS = ("column", "column_A", "column_B", "sides", "by")
 _MAY_BE_ABSENT = {"expect_column_to_exist"}

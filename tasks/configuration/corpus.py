@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from expectations.rules import SuiteError, chosen_rules
+from expectations.rules import chosen_rules
+from expectations.suite_files import SuiteError
 from tasks.configuration.section import Section
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from expectations.by_language import LANGUAGE
-from expectations.rules import RowRule, SuiteError, chosen_rules, failing_rows
+from expectations.rules import RowRule, chosen_rules, failing_rows
+from expectations.suite_files import SuiteError
 from tasks.corpus.quarantine.spared import Spared
 from tasks.errors import UserError
 

@@ -19,8 +19,9 @@ import orjson
 import polars as pl
 
 from expectations.engine import build_docs
-from expectations.rules import SuiteError, failing_rows, row_rules, suite_path, suites_digest
+from expectations.rules import failing_rows, row_rules
 from expectations.runner import Judged, Suite, load_suite, run_suite
+from expectations.suite_files import SuiteError, suite_path, suites_digest
 from tasks.configuration import Validation
 from tasks.corpus.quarantine.spared import excused
 from tasks.corpus.signals.personal import redacted

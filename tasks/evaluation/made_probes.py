@@ -75,9 +75,16 @@ def _maskable(rows: pl.DataFrame, split: str) -> Iterator[dict[str, Any]]:
                 probe_id = f"{row_id}-{number}-{start}"
                 yield {
                     "probe_id": probe_id, "statement": f"{sentence[:start]}{MASK}{sentence[end:]}",
-                    "answer": answer, "accepted": [], "subject": "", "relation": kind,
+                    "answer": answer, "accepted": [], "subject": "",
+                    "relation": _relation(kind, answer),
                     "split": split, "fact": probe_id, "phrasing": MAIN,
                 }  # fmt: skip
+
+
+def _relation(kind: str, answer: str) -> str:
+    """The kind, of names with their number of words: a sum of log-probabilities favours short ones."""
+    size = len(answer.split(" "))
+    return kind if kind != "name" or size == 1 else f"name of {size} words"
 
 
 def _spans(sentence: str) -> Iterator[tuple[str, int, int]]:

@@ -21,7 +21,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from expectations.rules import SuiteError
+from expectations.suite_files import SuiteError
 from tasks.configuration import Configuration, Section, Source
 from tasks.corpus.ingest import ingest
 from tasks.corpus.sources.probe_files import read_probes

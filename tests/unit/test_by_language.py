@@ -9,8 +9,9 @@ import orjson
 import polars as pl
 import pytest
 
-from expectations.rules import RowRule, SuiteError, failing_rows, row_rules, suite_path
+from expectations.rules import RowRule, failing_rows, row_rules
 from expectations.runner import Judged, load_suite, run_suite
+from expectations.suite_files import SuiteError, suite_path
 
 BETWEEN = "expect_column_values_to_be_between"
 TRAIN = {
@@ -48,7 +49,7 @@ ZH = {"languages": {"zh": {"min_value": 3}}}
 def rules_of(
     folder: Path, *items: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> list[RowRule]:
-    import expectations.rules as module
+    import expectations.suite_files as module
 
     suite(folder, *items)
     monkeypatch.setattr(module, "SUITES", folder)

@@ -10,8 +10,8 @@ import pytest
 
 from expectations.changes import category_changes, column_changes
 from expectations.comparing import compare, compare_slices, expand
-from expectations.rules import SuiteError, suite_path
 from expectations.runner import Judged, load_suite, run_suite
+from expectations.suite_files import SuiteError, suite_path
 
 SIDES = {"sides": "night", "judged": "tonight", "reference": "reference"}
 LEVEL = {"$PARAMETER": "level"}

@@ -13,16 +13,9 @@ from scipy.spatial import distance
 
 from expectations.divergence import histogram, jensen_shannon, partition
 from expectations.engine import build_docs
-from expectations.rules import (
-    RowRule,
-    SuiteError,
-    failing_rows,
-    interval_in_words,
-    row_rules,
-    suite_names,
-    suite_path,
-)
+from expectations.rules import RowRule, failing_rows, interval_in_words, row_rules
 from expectations.runner import Judged, load_suite, run_suite
+from expectations.suite_files import SuiteError, suite_names, suite_path
 
 BETWEEN = "expect_column_values_to_be_between"
 TRAIN = {

@@ -25,14 +25,14 @@ def of(*texts: str, most: int = 50) -> list[dict[str, str]]:
         ("The bridge over the river was opened in 1887 by nobody.", "year", {"1887"}),
         ("The town has exactly 12,400 people and one old church.", "number", {"12,400"}),
         ("The treaty was signed there on 4 March after long talks.", "date", {"4 March"}),
-        ("At the end of it all they met Elin Sol at home.", "name", {"Elin Sol"}),
+        ("At the end of it all they met Elin Sol at home.", "name of 2 words", {"Elin Sol"}),
         ("这座桥建于1887年，长120米，很有名。", "year", {"1887"}),
     ],
 )
 def test_a_name_a_number_or_a_date_is_masked(text: str, kind: str, answers: set[str]) -> None:
-    found = [p for p in of(text) if p["relation"] == kind]
-    assert {p["answer"] for p in found} <= answers
-    for probe in of(*[text] * 1):
+    (probe,) = of(text)
+    assert (probe["relation"], {probe["answer"]}) == (kind, answers)
+    for probe in of(text):
         assert probe["statement"].count("[MASK]") == 1
         assert probe["statement"].replace("[MASK]", probe["answer"]) in text
 

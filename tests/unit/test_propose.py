@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from expectations.propose import Trusted, most, outward, propose, rows_needed
-from expectations.rules import SuiteError, row_rules, suites_digest
+from expectations.rules import row_rules
 from expectations.runner import load_suite, run_suite
+from expectations.suite_files import SuiteError, suites_digest
 from tasks.corpus.suites import files as suites
 from tasks.corpus.suites import proposal
 from tasks.errors import UserError

@@ -8,8 +8,9 @@ import orjson
 import polars as pl
 import pytest
 
-from expectations.rules import SuiteError, chosen_rules, failing_rows, row_rules, suite_path
+from expectations.rules import chosen_rules, failing_rows, row_rules
 from expectations.runner import load_suite, run_suite
+from expectations.suite_files import SuiteError, suite_path
 from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.clean import clean
 from tasks.corpus.profile import profile
@@ -151,6 +152,6 @@ def test_a_suite_that_cannot_clean_is_refused_by_name(suites: str, message: str)
 def test_two_rules_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.json").write_bytes(suite_path("c4").read_bytes())
-    monkeypatch.setattr("expectations.rules.SUITES", tmp_path)
+    monkeypatch.setattr("expectations.suite_files.SUITES", tmp_path)
     with pytest.raises(SuiteError, match="'c4_few_sentences' is in two of one, two"):
         chosen_rules(["one", "two"])

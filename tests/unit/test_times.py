@@ -9,8 +9,8 @@ import orjson
 import polars as pl
 import pytest
 
-from expectations.rules import suite_path
 from expectations.runner import load_suite, run_suite
+from expectations.suite_files import suite_path
 from tasks.configuration import Profiling, Source
 from tasks.corpus.ingest import ingest
 from tasks.corpus.signals.times import time_signals

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
-from expectations.rules import SuiteError, row_rules, suite_names
+from expectations.rules import row_rules
+from expectations.suite_files import SuiteError, suite_names
 from tasks.corpus.findings import EMPTY, EXACT, LEAK, NEAR
 from tasks.corpus.quarantine.releases import Release, ReleasedRow
 from tasks.corpus.quarantine.withdrawn import REASON as WITHDRAWN

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from expectations.rules import SuiteError, failing_rows, row_rules
+from expectations.rules import failing_rows, row_rules
+from expectations.suite_files import SuiteError
 from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.signals import outliers, perplexity, typos
 from tasks.corpus.signals.wordgrams import Words

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from expectations.rules import SuiteError, read_suite, suite_names, suite_path
 from expectations.runner import load_suite, run_suite
 from expectations.sentences import requirement
+from expectations.suite_files import SuiteError, read_suite, suite_names, suite_path
 from tasks.configuration import Profiling
 from tasks.corpus.profile import CORPUS, profile
 from tasks.corpus.rows import BASE, GROUP, digest, row_ids

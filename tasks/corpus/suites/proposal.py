@@ -11,8 +11,8 @@ import orjson
 import polars as pl
 
 from expectations.propose import Trusted, propose
-from expectations.rules import ENDING, SuiteError
 from expectations.runner import load_suite
+from expectations.suite_files import ENDING, SuiteError
 from tasks.configuration import Configuration
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import SIGNALS, profile
