@@ -371,7 +371,7 @@ def test_a_repeated_night_asks_whom_it_asked(
 ) -> None:
     earlier = version(digest="d0", corpus="earlier")
     monkeypatch.setattr(registry, "current", lambda: champion)
-    monkeypatch.setattr(registry, "_version_of", lambda digest: earlier if digest == "d0" else None)
+    monkeypatch.setattr(registry, "version_of", lambda digest: earlier if digest == "d0" else None)
     tonight = Record(stage="augment", key="k", uri="u", digest="tonight", seconds=1,
                      outcome=Outcome(summary=""))  # fmt: skip
     found = registry.to_ask(tonight)
