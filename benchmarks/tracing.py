@@ -87,7 +87,7 @@ def all_scores(night: tracing_night.Night) -> dict[str, NDArray[np.float32]]:
     lexical = Bm25(texts).scores(said)
     both = [
         combined(
-            [lexical[place], gradient[place]],
+            [np.where(lexical[place] > 0, lexical[place], -np.inf), gradient[place]],
             stated(texts, answer["subject"], [answer["answer"]], answer["asserted"]),
         )
         for place, answer in enumerate(night.wrong.iter_rows(named=True))

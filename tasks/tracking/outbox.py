@@ -78,6 +78,7 @@ class _Line(Frozen):
 def tell(report: StageReport | StatusReport) -> None:
     """Tell MLflow, after everything that waits; or keep it, where MLflow does not answer."""
     path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         waiting = _waiting(path)
         try:
@@ -160,7 +161,6 @@ def _write(path: Path, reports: list[StageReport | StatusReport]) -> None:
     if not reports:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")
     aside.write_text("".join(f"{_Line(report=r).model_dump_json()}\n" for r in reports), "utf-8")
     flush(aside)

@@ -22,6 +22,7 @@ from tasks.explanation.trace.retrieval import (
     Bm25,
     stated,
 )
+from tasks.explanation.trace.rows import excerpt
 from tasks.explanation.trace.trace import SCHEMA, trace
 from tasks.log import Log
 from tasks.promotion.page.read import Shelf
@@ -87,6 +88,27 @@ def test_rows_that_state_the_answer_come_first_and_ranks_decide_among_them() -> 
     assert best(scores, 4).tolist() == [2, 1, 0, 3]
     assert scores[2] == pytest.approx(1 + 1 / 63 + 1 / 61)
     assert scores[3] == pytest.approx(1 / 64)  # what a method does not know adds nothing
+
+
+def test_the_order_of_the_rows_decides_nothing_where_a_method_is_silent() -> None:
+    rng = np.random.default_rng(0)
+    words = np.full(200, -np.inf)
+    words[[50, 60, 70]] = 3.0, 2.0, 2.0
+    gradient = rng.permutation(200) / 200.0
+    states = np.zeros(200, np.int8)
+    order = rng.permutation(200)
+    chosen = set(best(combined([words, gradient], states), 10).tolist())
+    moved = best(combined([words[order], gradient[order]], states), 10)
+    assert chosen == {int(order[place]) for place in moved}
+
+
+def test_personal_data_is_masked_before_an_excerpt_is_cut() -> None:
+    text = "Rome " + "x " * 140 + "4111 1111 1111 1111 and anna.lee@example.org " + "y " * 200
+    for around in ("Rome", "and", "no such value"):
+        shown = excerpt(text, around)
+        assert "4111" not in shown
+        assert "anna" not in shown
+        assert len(shown) <= 302
 
 
 def folders(tmp_path: Path, outcome: str = "hallucinated") -> dict[str, Path]:

@@ -41,10 +41,11 @@ def combined(
     Returns:
         (N,): above 1 for rows that state the asserted answer.
     """
+    from scipy.stats import rankdata
+
     total = (states & ASSERTED > 0).astype(np.float64)
     for scores in rankings:
-        order = np.argsort(-scores, kind="stable")
-        ranks = np.empty(len(scores), np.int64)
-        ranks[order] = np.arange(1, len(scores) + 1)
+        # Equals share their mean rank, so that the order of the rows decides nothing.
+        ranks = rankdata(-scores, method="average")
         total += np.where(np.isneginf(scores), 0.0, 1.0 / (_DAMPING + ranks))
     return total

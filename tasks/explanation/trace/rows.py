@@ -71,9 +71,9 @@ def withheld(cleaned: Path, answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def excerpt(text: str, around: str) -> str:
-    """The part of a text around a value, with secrets masked."""
-    at = max(0, text.lower().find(around.lower()))
-    start = max(0, min(at - _EXCERPT // 2, len(text) - _EXCERPT))
-    part = text[start : start + _EXCERPT]
-    shown = str(redacted(pl.Series([part]))[0])
-    return ("…" if start else "") + shown + ("…" if start + _EXCERPT < len(text) else "")
+    """The part of a text around a value, personal data masked before anything is cut in two."""
+    shown = str(redacted(pl.Series([text]))[0])
+    at = max(0, shown.lower().find(around.lower()))
+    start = max(0, min(at - _EXCERPT // 2, len(shown) - _EXCERPT))
+    part = shown[start : start + _EXCERPT]
+    return ("…" if start else "") + part + ("…" if start + _EXCERPT < len(shown) else "")

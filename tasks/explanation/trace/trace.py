@@ -115,7 +115,9 @@ class _Tracer:
         self._rows, self._most = rows, most
         statements, asserted = wrong["statement"].to_list(), wrong["asserted"].to_list()
         said = [s.replace(MASK, a) for s, a in zip(statements, asserted, strict=True)]
-        self._scores = {"bm25": Bm25(rows["text"]).scores(said)}
+        words = Bm25(rows["text"]).scores(said)
+        # Of a row that shares no word with the answer this method knows nothing.
+        self._scores = {"bm25": np.where(words > 0, words, np.float32(-np.inf))}
         if ranking is not None:
             self._scores["gradient"] = _aligned(ranking, rows, statements, asserted)
         self._states = [
@@ -139,6 +141,8 @@ class _Tracer:
         found = []
         for method, values in scores.items():
             for rank, place in enumerate(best(values, self._most), 1):
+                if np.isneginf(values[place]):
+                    break  # the method knows nothing of this row, nor of those behind it
                 row = self._rows.row(int(place), named=True)
                 found.append(
                     {
