@@ -111,7 +111,9 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(self._folder / "model"),
              "--env-manager", "local", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"],
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3",
+                 # MLflow starts uvicorn by its name
+                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         for _ in range(600):
