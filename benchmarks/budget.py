@@ -13,8 +13,10 @@ within the time, its peak and the share of masked tokens chosen beforehand by sh
 seed (the peak at 30 %, then the common 15 % at the best peak), and fine-tuning rates chosen on
 validation.
 
-A result is written to `benchmarks/results/budget.jsonl` as soon as it is there, and is never
-measured again: after an interruption the same command goes on. The last line is JSON.
+A result is written to `benchmarks/recorded/budget.jsonl` as soon as it is there, and is never
+measured again: after an interruption the same command goes on. The file is committed, because the
+whole table takes longer than most sittings; remove it to measure everything anew. The last line is
+JSON.
 """
 
 from __future__ import annotations
@@ -25,16 +27,20 @@ import os
 import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import prepared
 from measuring import FOREIGN_LIMIT, run_once, table, tell
 
 RESULTS = Path(__file__).with_name("results")
+RECORDED = Path(__file__).with_name("recorded")
 SHAPE, LENGTH, BATCH = {"layers": 4, "width": 256, "heads": 4}, 128, 32
 QUICK = {"layers": 1, "width": 64, "heads": 2}
-RATES = [5e-4, 1e-3, 2e-3]  # peaks tried for pretraining
+RATES = [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]  # peaks tried for pretraining, from the middle outwards
 MASK_RATES = [0.3, 0.15]
 TUNE = {"rates": [1e-4, 3e-4, 1e-3], "epochs": 3, "batch": 32, "length": 64}
 SWEEP_SEED = 100
@@ -51,6 +57,17 @@ def contenders() -> dict[str, tuple[str, dict[str, Any]]]:
         "KerasHub": ("keras_hub.budget", {"policy": policy}),
         "LSTM": ("ours_budget.budget", {"policy": "float32", "kind": "lstm", "recipe": {}}),
     }
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on, so that nobody compares runs of different machines."""
+    side, times = 2048, []
+    block = np.ones((side, side), np.float32)
+    for _ in range(8):
+        begun = time.perf_counter()
+        _ = block @ block
+        times.append(time.perf_counter() - begun)
+    return {"cores": os.cpu_count(), "matmul_gflops": round(2e-9 * side**3 / min(times))}
 
 
 class Results:
@@ -108,6 +125,7 @@ def measured(
         return known
     with tempfile.TemporaryDirectory() as logs:
         found = run_once(job, arguments, Path(logs, "log"))
+    found |= {"machine": machine()}
     characters = prepared.Prepared.open(data).characters
     found["bits_per_character"] = found["nats"] / 0.6931471805599453 / characters
     tell(f"{name}, seed {seed}: {found['bits_per_character']:.3f} bits per character")
@@ -119,15 +137,23 @@ def best_setting(
 ) -> tuple[float, float]:
     """The peak learning rate and the mask rate with the lowest held-out loss in short runs."""
     if asked.quick:
-        return RATES[1], MASK_RATES[0]
+        return RATES[2], MASK_RATES[0]
 
     def loss(rate: float, masks: float) -> float:
         found = measured(results, name, data, asked, minutes=asked.sweep_minutes, rate=rate,
                          masks=masks, seed=SWEEP_SEED, tune=False)  # fmt: skip
         return float(found["nats"])
 
-    rate = min(RATES, key=lambda rate: loss(rate, MASK_RATES[0]))
+    place = len(RATES) // 2
+    while (near := _better_neighbour(place, lambda i: loss(RATES[i], MASK_RATES[0]))) != place:
+        place = near
+    rate = RATES[place]
     return rate, min(MASK_RATES, key=lambda masks: loss(rate, masks))
+
+
+def _better_neighbour(place: int, loss: Callable[[int], float]) -> int:
+    """The place of the lowest loss among this one and the two beside it."""
+    return min((i for i in (place, place - 1, place + 1) if 0 <= i < len(RATES)), key=loss)
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -191,7 +217,7 @@ def main() -> None:
     """Measure what is not measured yet, print, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--sweep-minutes", type=float, default=2.0, help="of each setting tried")
+    parser.add_argument("--sweep-minutes", type=float, default=2.5, help="of each setting tried")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--contenders", nargs="+", default=list(contenders()))
     parser.add_argument("--quick", action="store_true", help="seconds, not minutes")
@@ -201,7 +227,7 @@ def main() -> None:
     if asked.quick:
         asked.minutes, asked.seeds = 0.1, asked.seeds[:1]
     data = prepared.prepare(Path(os.environ["PLUMBLINE_DATA"]), RESULTS, quick=asked.quick)
-    results = Results(RESULTS / ("budget_quick.jsonl" if asked.quick else "budget.jsonl"))
+    results = Results(RESULTS / "budget_quick.jsonl" if asked.quick else RECORDED / "budget.jsonl")
     chosen = {name: best_setting(results, name, data, asked) for name in asked.contenders}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in asked.contenders}
     for seed in asked.seeds:  # outermost, so that a part of the table is a fair one too
