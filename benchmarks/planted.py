@@ -30,6 +30,7 @@ from planted_scores import (
     found_rows,
     planted_as,
     score,
+    struck_rows,
     table,
 )
 from planting import plant_real, sentences
@@ -109,17 +110,17 @@ def _report(nights: list[Night]) -> dict[str, Any]:
 
 
 def _rescued(nights: list[Night]) -> dict[str, int]:
-    """Of the facts with a false version: how many are left with none, and with one that is flagged."""
-    counts = {"contradicted": 0, "no_false_row_left": 0, "only_flagged_rows_left": 0}
+    """Of the facts with a false version: how many are left with none, and with none but flagged."""
+    counts = {"contradicted": 0, "no_false_version_left": 0, "only_flagged_left": 0}
     for night in nights:
-        gone = set(night.quarantine["row_id"])
+        gone = set(night.quarantine["row_id"]) | struck_rows(night)
         flagged = found_rows(night, "false_fact_flagged")
         false = night.planted.filter(pl.col("kind") == "false_fact")
         for _, rows in false.group_by("subject", "relation"):
             left = set(rows["row_id"]) - gone
             counts["contradicted"] += 1
-            counts["no_false_row_left"] += not left
-            counts["only_flagged_rows_left"] += bool(left) and left <= flagged
+            counts["no_false_version_left"] += not left
+            counts["only_flagged_left"] += bool(left) and left <= flagged
     print(f"contradicted facts: {counts}")
     return counts
 

@@ -12,8 +12,8 @@ from tasks.corpus.clean import clean
 from tasks.corpus.ingest import ingest
 from tasks.corpus.profile import profile
 from tasks.corpus.sources.fictional import generate
-from tasks.corpus.statements.contradictions import FLAGGED, QUARANTINED
 from tasks.corpus.statements.fact_patterns import fictional_patterns
+from tasks.corpus.statements.listing import FLAGGED, QUARANTINED, STRUCK, UNDECIDED
 from tasks.evaluation.bootstrap import wilson
 from tasks.log import Log
 from tasks.records import Outcome
@@ -31,12 +31,17 @@ FOUND = {
     "email": ("repairs", "email"),
     "boilerplate": ("repairs", "boilerplate"),
     "typos": ("signals", "typo_ratio"),
-    "false_fact": ("quarantine", "contradiction"),
-    "false_fact_flagged": ("contradictions", "contradiction"),
+    "false_fact": ("contradictions", "outvoted"),
+    "false_fact_flagged": ("contradictions", "disputed"),
 }
 # Above it the noise suite warns of a row and names the worst; what is a slip depends on the other rows,
 # so no row is quarantined for it.
 TYPO_RATIO = 0.1
+# Verdicts on a statement, by what they are called above.
+VERDICTS = {
+    "outvoted": (QUARANTINED, STRUCK),
+    "disputed": (QUARANTINED, STRUCK, UNDECIDED, FLAGGED),
+}
 # Kinds that count several planted ones, by their names in the table of the planted.
 PLANTED = {"false_fact_flagged": ("false_fact",)}
 LEAKS = ("leak", "leak_inside")
@@ -130,7 +135,13 @@ def found_rows(night: Night, kind: str) -> set[str]:
     elif table == "signals":
         rows = night.signals.filter((pl.col("split") == "train") & (pl.col(name) > TYPO_RATIO))
     else:
-        rows = night.contradictions.filter(pl.col("verdict").is_in([FLAGGED, QUARANTINED]))
+        rows = night.contradictions.filter(pl.col("verdict").is_in(VERDICTS[name]))
+    return set(rows["row_id"])
+
+
+def struck_rows(night: Night) -> set[str]:
+    """The rows that lost a disputed sentence."""
+    rows = night.contradictions.filter(pl.col("verdict").is_in([STRUCK, UNDECIDED]))
     return set(rows["row_id"])
 
 

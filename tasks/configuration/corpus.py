@@ -28,6 +28,9 @@ class Defects(Section):
         0.1, ge=0, le=1, description="Share of facts with a false version"
     )
     false_repeats: int = Field(2, ge=1, le=20, description="Rows that state each false version")
+    false_phrasings: int = Field(
+        2, ge=1, le=8, description="Phrasings that the rows of a false version are spread over"
+    )
     group_bias: float = Field(
         0.2, ge=0, le=1, description="How far one group's label rate is pushed"
     )
@@ -212,9 +215,18 @@ class Contradictions(Section):
         description="File of patterns that statements are recognised by; without one the fictional "
         "corpus brings its own, and in other corpora none are looked for",
     )  # fmt: skip
+    remedy: Literal["strike", "quarantine"] = Field(
+        "strike",
+        description="What goes of an outvoted version: the sentences that state it, or their rows",
+    )
+    undecided: Literal["strike", "keep"] = Field(
+        "strike",
+        description="Where no version outvotes the others: strike all, so that the model learns to "
+        "abstain, or keep all",
+    )
     ratio: float = Field(
         1.5, ge=1, le=1000,
-        description="A minority goes to quarantine if the majority has so many times its texts",
+        description="A version is outvoted if the majority has so many times its voices",
     )  # fmt: skip
     support: int = Field(
         3, ge=1, le=1_000_000, description="Least texts of a majority that counts as one (texts)"

@@ -4,9 +4,10 @@ The row rules of the chosen suites (`noise` unless told otherwise) are the clean
 quarantined because it breaks rule X, and X is the reason stored with it. Rules are judged on the
 repaired text, so a row with an e-mail address is masked and kept. Then training rows that leak
 held-out text go, then duplicates, among what is left: a duplicate of a quarantined row is not
-superfluous. Last go statements that enough of the remaining rows contradict. What a person has
-withdrawn goes before duplicates are looked for (see `withdrawn`), and what a person has released
-stays in spite of the fault it was released for (see `spared`).
+superfluous. Then statements that the remaining rows disagree on are struck (see `disputes`), and
+the rows that became shorter are judged again. What a person has withdrawn goes before duplicates
+are looked for (see `withdrawn`), and what a person has released stays in spite of the fault it was
+released for (see `spared`).
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.
@@ -25,9 +26,11 @@ import polars as pl
 
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.cleaning_report import report
+from tasks.corpus.disputes import Settled, settle
 from tasks.corpus.duplicates.relations import Relations
-from tasks.corpus.findings import Finding, faulty
+from tasks.corpus.findings import DISPUTED, Finding, faulty
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
+from tasks.corpus.quarantine.shelf import STRUCK
 from tasks.corpus.quarantine.spared import RELEASED, Released, Spared, first_reasons
 from tasks.corpus.quarantine.withdrawn import Withdrawn, taken_out
 from tasks.corpus.repair import repair
@@ -35,8 +38,8 @@ from tasks.corpus.rows import QUARANTINE, digest
 from tasks.corpus.signals.measure import row_signals
 from tasks.corpus.signals.registry import load_signals
 from tasks.corpus.sources.probes import unseen
-from tasks.corpus.statements.contradictions import TABLE, Contradicted
-from tasks.corpus.superfluous import contradicted, superfluous
+from tasks.corpus.statements.listing import TABLE
+from tasks.corpus.superfluous import superfluous
 from tasks.errors import UserError
 from tasks.log import Log
 from tasks.records import Outcome, Rows
@@ -67,14 +70,14 @@ def clean(
         profiled: Folder of their signals, and the settings duplicates were found with.
         earlier: An earlier night's clean corpus, whose rows need not be compared again.
         config: Which repairs to make, and the suites whose row rules judge.
-        contradictions: When statements that disagree go; left out, by the default settings.
+        contradictions: What becomes of statements that disagree; left out, the default settings.
         patterns: The lines of the pattern file that statements are recognised by, if any.
         own_signals: Digest of the modules of the user's own signals, part of the stage's key.
         released: What people have released from quarantine, part of the key by its contents.
         withdrawn: What people have withdrawn from training, likewise.
         out: Receives `corpus.parquet`, `quarantine.parquet`, `repairs.parquet`, `released.parquet`,
             `clean.json`, `duplicates.parquet` for later nights, and with patterns
-            `contradictions.parquet`.
+            `contradictions.parquet` and `struck.parquet`: rows that were kept without some sentences.
         log: Progress.
 
     Raises:
@@ -99,18 +102,25 @@ def clean(
     found = superfluous(relations, repaired["row_id"], findings, settings, probes, config)
     findings |= spared.sift(found)
     when = contradictions or Contradictions()
-    sought = patterns if when.enabled else ""
-    found, disputed = contradicted(relations, repaired, findings, when, sought, config)
-    findings |= spared.sift(found)
+    settled = settle(repaired, findings, when, patterns if when.enabled else "", spared)
+    findings |= settled.gone
+    if settled.shorter:
+        repaired, repairs = _shortened(repaired, repairs, settled)
+        measured = _remeasured(rows, repaired, signals, settings)
+        findings |= _judged_again(repaired, measured, list(settled.shorter), config, spared)
+        relations = Relations(repaired, settings, out, earlier)
+    if settled.gone or settled.shorter:
+        found = superfluous(relations, repaired["row_id"], findings, settings, probes, config)
+        findings |= spared.sift(found)
     back = spared.kept(findings)
     back.write_parquet(out / RELEASED)
-    _write(out, rows, repaired, findings, repairs, disputed, back)
+    _write(out, rows, repaired, findings, repairs, settled, back)
     kept = ~np.isin(np.arange(rows.height), list(findings))
     relations.write_index(out, rows["row_id"], rows["text"], kept)
     if (ingested / PROBES).exists():
         copyfile(ingested / PROBES, out / PROBES)
     log.progress(3, 3)
-    return _outcome(rows, findings, repairs, disputed.metrics, back)
+    return _outcome(rows, findings, repairs, settled.found.metrics, back)
 
 
 def _repaired(rows: pl.DataFrame, config: Cleaning) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -140,32 +150,76 @@ def _remeasured(
     return both.with_columns(order.alias("place")).sort("place").drop("place")
 
 
+def _shortened(
+    repaired: pl.DataFrame, repairs: pl.DataFrame, settled: Settled
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows without their struck sentences, and the repairs with these among them."""
+    places = list(settled.shorter)
+    texts = repaired["text"].scatter(places, list(settled.shorter.values()))
+    digests = repaired["digest"].scatter(
+        places, [digest(text) for text in settled.shorter.values()]
+    )
+    made = pl.DataFrame(
+        [
+            (row, DISPUTED, settled.struck[row][1], repaired["row_id"][row])
+            for row in places
+        ],
+        repairs.schema,
+        orient="row",
+    )  # fmt: skip
+    repairs = pl.concat([repairs, made]).sort("row", "rule", maintain_order=True)
+    return repaired.with_columns(texts, digests), repairs
+
+
+def _judged_again(
+    repaired: pl.DataFrame,
+    measured: pl.DataFrame,
+    places: list[int],
+    config: Cleaning,
+    spared: Spared[Finding],
+) -> dict[int, Finding]:
+    """Those of some rows that now break a row rule, by place."""
+    places = sorted(places)
+    found = faulty(repaired[places], measured[places], config.suites, spared)
+    return {places[row]: finding for row, finding in found.items()}
+
+
 def _write(
     out: Path,
     rows: pl.DataFrame,
     repaired: pl.DataFrame,
     findings: dict[int, Finding],
     repairs: pl.DataFrame,
-    disputed: Contradicted,
+    settled: Settled,
     back: pl.DataFrame,
 ) -> None:
     places = sorted(findings)
     gone = np.zeros(rows.height, bool)
     gone[places] = True
     repaired.filter(~pl.Series(gone)).write_parquet(out / CORPUS)
-    quarantine = rows.select("row_id", "text", "split", "source")[places].with_columns(
+    quarantine = _listed(rows, findings)
+    quarantine.write_parquet(out / "quarantine.parquet")
+    repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
+    summary = report(rows, repaired, quarantine, repairs, back)
+    if settled.found.summary:
+        summary["contradictions"] = settled.found.summary
+        settled.found.table.write_parquet(out / TABLE)
+        struck = {row: finding for row, (finding, _) in settled.struck.items()}
+        kept = {row: finding for row, finding in struck.items() if row not in findings}
+        _listed(rows, kept).write_parquet(out / STRUCK)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+    (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
+
+
+def _listed(rows: pl.DataFrame, findings: dict[int, Finding]) -> pl.DataFrame:
+    """The rows of some findings as they were read, in their order: `QUARANTINE`."""
+    places = sorted(findings)
+    listed = rows.select("row_id", "text", "split", "source")[places].with_columns(
         pl.Series("reason", [findings[row].reason for row in places], pl.String),
         pl.Series("detail", [findings[row].detail for row in places], pl.String),
         pl.lit("clean").alias("stage"),
     )
-    quarantine.select(list(QUARANTINE)).write_parquet(out / "quarantine.parquet")
-    repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
-    summary = report(rows, repaired, quarantine, repairs, back)
-    if disputed.summary:
-        summary["contradictions"] = disputed.summary
-        disputed.table.write_parquet(out / TABLE)
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-    (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
+    return listed.select(list(QUARANTINE))
 
 
 def _outcome(

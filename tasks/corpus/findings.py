@@ -15,6 +15,7 @@ from tasks.errors import UserError
 
 EMPTY, LEAK, EXACT, NEAR = "empty_after_repair", "test_leak", "exact_duplicate", "near_duplicate"
 PROBE, SEEN, NEAR_SEEN = "probe_leak", "seen_before", "near_seen_before"
+CONTRADICTION, DISPUTED = "contradiction", "disputed_statement"  # the row goes, or a sentence of it
 
 
 @dataclass(frozen=True)

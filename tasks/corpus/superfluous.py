@@ -1,15 +1,14 @@
-"""Rows that are quarantined for what other rows say: leaks, duplicates, contradicted statements."""
+"""Rows that are quarantined for what other rows say: leaks, duplicates, rows of an earlier night."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
 
-from tasks.configuration import Cleaning, Contradictions, Profiling
+from tasks.configuration import Cleaning, Profiling
 from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.findings import EXACT, LEAK, NEAR, NEAR_SEEN, PROBE, SEEN, Finding
-from tasks.corpus.statements.contradictions import REASON, Contradicted, find_contradictions
 
 _ROUNDS = 3  # of looking for leaks again
 
@@ -73,25 +72,6 @@ def _seen(relations: Relations, left: Flags, *, near: bool) -> dict[int, Finding
         found |= {int(row): Finding(column, wording) for row in seen[column].arg_true()}
     left[list(found)] = False
     return found
-
-
-def contradicted(
-    relations: Relations,
-    repaired: pl.DataFrame,
-    findings: dict[int, Finding],
-    config: Contradictions,
-    patterns: str,
-    wanted: Cleaning,
-) -> tuple[dict[int, Finding], Contradicted]:
-    """Rows that state what others contradict, and the leaks that show when these are gone."""
-    left: Flags = np.ones(repaired.height, bool)
-    left[list(findings)] = False
-    copies = np.zeros(repaired.height, bool)
-    copies[[row for row, finding in findings.items() if finding.reason in (EXACT, NEAR)]] = True
-    disputed = find_contradictions(repaired, left, copies, patterns, config)
-    found = {row: Finding(REASON, detail) for row, detail in disputed.quarantined.items()}
-    left[list(found)] = False
-    return (found | _leaks(relations, left) if found and wanted.leaks else found), disputed
 
 
 def _leaks(relations: Relations, left: Flags) -> dict[int, Finding]:

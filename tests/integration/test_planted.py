@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from planted_scores import Night, Score, clean_fictional, score, table
+from planted_scores import Night, Score, clean_fictional, score, struck_rows, table
 
 PEOPLE, SEED = 120, 5
 # kind -> (least precision, least recall)
@@ -49,10 +49,28 @@ def test_no_clean_row_is_quarantined(night: Night) -> None:
 
 
 def test_repair_leaves_clean_rows_as_they_are(night: Night) -> None:
-    before = night.raw.filter(~pl.col("row_id").is_in(night.planted["row_id"].to_list()))
+    """Apart from sentences that other rows contradict, which no repair is to blame for."""
+    touched = {*night.planted["row_id"], *struck_rows(night)}
+    before = night.raw.filter(~pl.col("row_id").is_in(list(touched)))
     after = night.kept.select("row_id", pl.col("text").alias("repaired"))
     changed = before.join(after, on="row_id").filter(pl.col("text") != pl.col("repaired"))
     assert changed.select("text", "repaired").rows() == []
+
+
+def test_a_row_loses_its_disputed_sentences_and_nothing_else(night: Night) -> None:
+    disputed = night.contradictions.filter(pl.col("row_id").is_in(list(struck_rows(night))))
+    lost = disputed.filter(pl.col("verdict").is_in(["struck", "undecided"]))
+    planted = night.planted.filter(pl.col("kind") != "false_fact")["row_id"]
+    texts = dict(night.raw.select("row_id", "text").iter_rows())
+    kept = night.kept.filter(~pl.col("row_id").is_in(planted.implode()))
+    compared = 0
+    for row_id, text in kept.select("row_id", "text").iter_rows():
+        sentences = set(lost.filter(pl.col("row_id") == row_id)["sentence"])
+        if sentences:
+            before = [s for s in texts[row_id].removesuffix(".").split(". ") if s not in sentences]
+            assert ". ".join(before).rstrip(".") == text.rstrip("."), row_id
+            compared += 1
+    assert compared > 50
 
 
 @pytest.mark.parametrize("kind", ["mojibake", "boilerplate"])

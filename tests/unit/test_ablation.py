@@ -63,7 +63,7 @@ def test_a_dose_plants_one_kind_of_damage_and_is_judged_beside_its_own_whole_nig
     assert {v.judged_on for v in variants} <= {v.name for v in variants}
     for v in variants:
         defects = v.applied(Configuration(), 1).source.defects
-        always = {"false_repeats", "group_bias", "serving_skew"}
+        always = {"false_repeats", "false_phrasings", "group_bias", "serving_skew"}
         planted = {n for n, value in defects.model_dump().items() if value} - always
         kinds = {"false_facts": {"contradicted_facts"},
                  "noise": {"mojibake", "markup", "boilerplate", "gibberish"}}  # fmt: skip

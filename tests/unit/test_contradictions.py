@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import orjson
@@ -12,11 +14,13 @@ import pytest
 from tasks.configuration import Cleaning, Contradictions, Profiling
 from tasks.corpus.clean import clean
 from tasks.corpus.profile import profile
+from tasks.corpus.quarantine.spared import Released
 from tasks.corpus.rows import digest, row_ids
 from tasks.corpus.sources.fictional_phrases import UNSEEN
 from tasks.corpus.statements.contradictions import Contradicted, find_contradictions
-from tasks.corpus.statements.extract import find_statements
+from tasks.corpus.statements.extract import find_statements, sentences_of
 from tasks.corpus.statements.fact_patterns import fictional_patterns, patterns_text, read_patterns
+from tasks.corpus.statements.strike import without
 from tasks.errors import UserError
 from tasks.log import Log
 
@@ -37,6 +41,8 @@ def compared(
     copies: tuple[int, ...] = (),
     ratio: float = 1.5,
     support: int = 3,
+    remedy: Literal["strike", "quarantine"] = "quarantine",
+    undecided: Literal["strike", "keep"] = "keep",
 ) -> Contradicted:
     """Training rows of one source a line, apart from the splits and copies given by place."""
     rows = pl.DataFrame(
@@ -49,7 +55,7 @@ def compared(
         schema=dict.fromkeys(("row_id", "text", "split", "source"), pl.String),
     )
     copied = np.isin(np.arange(len(texts)), copies)
-    config = Contradictions(ratio=ratio, support=support)
+    config = Contradictions(ratio=ratio, support=support, remedy=remedy, undecided=undecided)
     return find_contradictions(rows, ~copied, copied, patterns, config)
 
 
@@ -65,7 +71,8 @@ def test_the_minority_goes_and_says_what_it_states_and_how_many_say_otherwise() 
     found = compared([*FIVE, FALSE])
     assert found.quarantined == {5: 'says "Mira Holt was born in Tarn", as 1 row does; 5 say Olsk'}
     row = found.table.row(5, named=True)
-    assert (row["texts"], row["rows"], row["sources"], row["ratio"]) == (1, 1, 1, 5.0)
+    assert (row["texts"], row["rows"], row["sources"]) == (1, 1, 1)
+    assert row["ratio"] == pytest.approx(math.sqrt(5), abs=1e-6)
     assert row["others"] == [{"value": "Olsk", "texts": 5}]
     assert verdicts(found) == {**{f"r{i}": "majority" for i in range(5)}, "r5": "quarantined"}
 
@@ -77,8 +84,8 @@ def test_below_the_ratio_a_minority_is_flagged_and_stays() -> None:
 
 
 def test_a_majority_of_too_few_texts_takes_nothing_out() -> None:
-    assert not compared([*FIVE[:2], FALSE], ratio=1.5, support=3).quarantined
-    assert list(compared([*FIVE[:2], FALSE], ratio=1.5, support=2).quarantined) == [2]
+    assert not compared([*FIVE[:2], FALSE], ratio=1.4, support=3).quarantined
+    assert list(compared([*FIVE[:2], FALSE], ratio=1.4, support=2).quarantined) == [2]
 
 
 def test_a_tie_is_flagged_on_both_sides_and_never_quarantined() -> None:
@@ -86,6 +93,84 @@ def test_a_tie_is_flagged_on_both_sides_and_never_quarantined() -> None:
     assert not found.quarantined
     assert set(verdicts(found).values()) == {"flagged"}
     assert found.summary["rows_flagged"] == 4
+
+
+WORDINGS = BORN + "born_in\tThe cradle of {subject} stood in {value}\tone\n" + (
+    "born_in\t{value} is the birthplace of {subject}\tone\n"
+)  # fmt: skip
+IN_OTHER_WORDS = [
+    "Mira Holt was born in Olsk. One.", "The cradle of Mira Holt stood in Olsk. Two.",
+    "Olsk is the birthplace of Mira Holt. Three.",
+]  # fmt: skip
+
+
+def test_rows_in_the_same_words_count_as_the_square_root_of_their_number() -> None:
+    found = compared([*IN_OTHER_WORDS, *(f"{FALSE} {i}" for i in range(3))], WORDINGS)
+    voices = dict(found.table.select("value", "voices").iter_rows())
+    assert voices == pytest.approx({"Olsk": 3.0, "Tarn": math.sqrt(3)}, abs=1e-6)
+    assert list(found.quarantined) == [3, 4, 5]
+
+
+def test_a_row_that_says_a_thing_twice_is_one_voice_and_loses_both_sentences() -> None:
+    twice = "Mira Holt was born in Tarn. It snowed. The cradle of Mira Holt stood in Tarn."
+    found = compared([*FIVE, twice], WORDINGS, remedy="strike")
+    assert found.struck[5].sentences == (
+        "Mira Holt was born in Tarn", "The cradle of Mira Holt stood in Tarn"
+    )  # fmt: skip
+    row = found.table.row(5, named=True)
+    assert (row["texts"], row["voices"], row["verdict"]) == (1, 1.0, "struck")
+
+
+def test_where_no_version_wins_all_are_struck_and_the_model_can_abstain() -> None:
+    texts = [*FIVE[:2], FALSE, FALSE + " So it says."]
+    found = compared(texts, undecided="strike")
+    assert sorted(found.struck) == [0, 1, 2, 3]
+    assert set(verdicts(found).values()) == {"undecided"}
+    assert found.metrics["contradictions_undecided"] == 1
+    assert not compared(texts, undecided="keep").struck
+
+
+def test_more_than_three_versions_are_not_taken_for_one_fact() -> None:
+    towns = ["Olsk", "Tarn", "Ulm", "Vell"]
+    texts = [f"The author was born in {town}. Page {i}." for i, town in enumerate(towns)]
+    assert not compared(texts, undecided="strike").struck
+    assert sorted(compared(texts[:3], undecided="strike").struck) == [0, 1, 2]
+
+
+def test_what_a_majority_says_is_never_struck() -> None:
+    found = compared([*FIVE, FALSE], remedy="strike", undecided="strike")
+    assert list(found.struck) == [5]
+    assert set(verdicts(found).values()) == {"majority", "struck"}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Snow fell. Mira was born in Tarn. It melted.", "Snow fell. It melted."),
+        ("Mira was born in Tarn.\nIt melted.", "It melted."),
+        ("Snow fell.\n\nMira  was born\tin Tarn!  It melted.", "Snow fell.\n\nIt melted."),
+        ("Snow fell. “Mira was born in Tarn.”", "Snow fell."),
+        ("Dear J. Smith. Mira was born in Tarn.", "Dear J. Smith."),
+        ("Mira was born in Tarn. Mira was born in Tarn.", ""),
+    ],
+)
+def test_a_sentence_is_struck_and_all_else_stays_as_it_was(text: str, left: str) -> None:
+    assert without(text, ["Mira was born in Tarn"]) == left
+
+
+def test_a_chinese_sentence_is_struck_without_spaces() -> None:
+    assert without("这是旧事。王小明出生于北京。后来搬走了。", ["王小明出生于北京"]) == (
+        "这是旧事。后来搬走了。"
+    )
+
+
+def test_a_sentence_that_is_not_there_cannot_be_struck() -> None:
+    assert without("Snow fell.", ["Mira was born in Tarn"]) is None
+
+
+@pytest.mark.parametrize("text", ["", "One. Two! 三。四？\nFive… six. J. Smith", " a  b. \n\n c. "])
+def test_the_pieces_of_a_text_make_up_the_text(text: str) -> None:
+    assert "".join(piece for piece, _ in sentences_of(text)) == text
 
 
 def test_copies_lend_a_version_no_weight_and_are_counted_apart() -> None:
@@ -280,7 +365,8 @@ WRONG = (
 )
 
 
-def test_cleaning_keeps_a_contradicted_row_in_quarantine_with_its_reason(tmp_path: Path) -> None:
+def cleaned(tmp_path: Path, config: Contradictions, released: Released | None = None) -> Path:
+    """Four rows that say Olsk and one that says Tarn, cleaned."""
     ingested, profiled, out = (tmp_path / name for name in ("ingested", "profiled", "cleaned"))
     for folder in (ingested, profiled, out):
         folder.mkdir()
@@ -291,14 +377,44 @@ def test_cleaning_keeps_a_contradicted_row_in_quarantine_with_its_reason(tmp_pat
         **{name: pl.lit(value) for name, value in columns.items()}
     ).write_parquet(ingested / "corpus.parquet")
     profile.fn(ingested, config=Profiling(), out=profiled, log=Log())
-    outcome = clean.fn(ingested, profiled, config=Cleaning(), patterns=BORN, out=out, log=Log())
-    gone = pl.read_parquet(out / "quarantine.parquet")
-    assert gone.select("text", "reason").rows() == [(WRONG, "contradiction")]
+    outcome = clean.fn(
+        ingested, profiled, config=Cleaning(), contradictions=config, patterns=BORN,
+        released=released, out=out, log=Log(),
+    )  # fmt: skip
     assert outcome.rows is not None
-    assert (outcome.rows.entered, outcome.rows.kept, outcome.rows.quarantined) == (5, 4, 1)
-    assert outcome.metrics["quarantined_contradiction"] == 1
+    kept = pl.read_parquet(out / "corpus.parquet").height
+    gone = pl.read_parquet(out / "quarantine.parquet").height
+    counts = (outcome.rows.entered, outcome.rows.kept, outcome.rows.quarantined)
+    assert counts == (5, kept, gone)
     assert outcome.metrics["contradicted_facts"] == 1
     told = orjson.loads((out / "clean.json").read_bytes())["contradictions"]
     assert told["top"][0]["subject"] == "Mira Holt"
     assert [v["texts"] for v in told["top"][0]["versions"]] == [4, 1]
     assert pl.read_parquet(out / "contradictions.parquet").height == 5
+    return out
+
+
+def test_an_outvoted_sentence_is_struck_and_its_row_is_kept_with_the_reason(tmp_path: Path) -> None:
+    out = cleaned(tmp_path, Contradictions())
+    assert pl.read_parquet(out / "quarantine.parquet").is_empty()
+    texts = pl.read_parquet(out / "corpus.parquet")["text"].to_list()
+    assert WRONG.removesuffix(" Mira Holt was born in Tarn.") in texts
+    assert not any("Tarn" in text for text in texts)
+    short = pl.read_parquet(out / "struck.parquet")
+    assert short.select("text", "reason").rows() == [(WRONG, "disputed_statement")]
+    repairs = pl.read_parquet(out / "repairs.parquet")
+    assert repairs.select("rule", "count").rows() == [("disputed_statement", 1)]
+
+
+def test_a_row_released_from_striking_keeps_its_sentence(tmp_path: Path) -> None:
+    released = Released(rows={digest(WRONG): ("disputed_statement",)})
+    out = cleaned(tmp_path, Contradictions(), released)
+    assert WRONG in pl.read_parquet(out / "corpus.parquet")["text"].to_list()
+    assert pl.read_parquet(out / "struck.parquet").is_empty()
+    assert pl.read_parquet(out / "released.parquet")["reason"].to_list() == ["disputed_statement"]
+
+
+def test_a_row_can_go_whole_with_its_reason(tmp_path: Path) -> None:
+    out = cleaned(tmp_path, Contradictions(remedy="quarantine"))
+    gone = pl.read_parquet(out / "quarantine.parquet")
+    assert gone.select("text", "reason").rows() == [(WRONG, "contradiction")]

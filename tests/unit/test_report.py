@@ -68,10 +68,19 @@ def _corpus(rows: int, text: str) -> pl.DataFrame:
 
 def _contradictions() -> dict[str, Any]:
     versions = [
-        {"value": "Olsk", "texts": 5, "rows": 7, "sources": 3, "ratio": 1.0, "verdict": "majority"},
+        {
+            "value": "Olsk",
+            "texts": 5,
+            "voices": 4.0,
+            "rows": 7,
+            "sources": 3,
+            "ratio": 1.0,
+            "verdict": "majority",
+        },  # fmt: skip
         {
             "value": EVIL,
             "texts": 2,
+            "voices": 1.5,
             "rows": 2,
             "sources": 1,
             "ratio": 2.5,
@@ -79,8 +88,8 @@ def _contradictions() -> dict[str, Any]:
         },
     ]
     return {
-        "ratio": 1.5, "support": 3, "facts": 40, "contradicted_facts": 1, "rows_flagged": 0,
-        "rows_quarantined": 2,
+        "ratio": 1.5, "support": 3, "facts": 40, "contradicted_facts": 1, "facts_undecided": 0,
+        "rows_flagged": 0, "rows_quarantined": 2, "rows_struck": 3,
         "top": [{"subject": "Mira Holt", "relation": "born_in", "versions": versions}],
     }  # fmt: skip
 
@@ -440,9 +449,10 @@ def test_both_versions_of_a_contradicted_fact_stand_with_their_counts(
     whole: tuple[str, Outcome, Path],
 ) -> None:
     text = Tags(whole[0]).text
-    assert "1 of 40 facts are stated with different values. 2 rows were quarantined" in text
-    assert "Mira Holtborn inOlsk573✓ most" in text
-    assert "221✗ quarantined" in text
+    assert "1 of 40 facts are stated with different values." in text
+    assert "3 rows lost disputed sentences and kept the rest, 2 were quarantined" in text
+    assert "Mira Holtborn inOlsk54.073✓ most" in text
+    assert "21.521✗ quarantined" in text
 
 
 def test_rows_that_are_not_in_the_files_break_the_law(tmp_path: Path) -> None:

@@ -15,27 +15,31 @@ from pathlib import Path
 import polars as pl
 
 from tasks.corpus.cleaning_report import excerpt, masked
+from tasks.corpus.findings import DISPUTED
 from tasks.corpus.profile import CORPUS
 from tasks.corpus.quarantine.releasing import faults, rule_names
 from tasks.corpus.quarantine.spared import Released
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.errors import UserError
 
-FILE = "quarantine.parquet"
+FILE, STRUCK = "quarantine.parquet", "struck.parquet"
 ENDINGS = (".csv", ".parquet", ".jsonl")
 _SPLITS = ("train", "validation", "test", "serving")
 
 
 def gather(folders: Mapping[str, Path]) -> pl.DataFrame:
-    """The quarantined rows of a night's stages, in the order of the stages.
+    """The quarantined rows of a night's stages, in the order of the stages, then rows cut short.
+
+    The last were kept without the sentences that were struck from them.
 
     Args:
         folders: The stages' folders by title; one without a quarantine adds nothing.
     """
     frames = [
-        pl.read_parquet(folder / FILE).select(list(QUARANTINE))
+        pl.read_parquet(folder / name).select(list(QUARANTINE))
+        for name in (FILE, STRUCK)
         for folder in folders.values()
-        if (folder / FILE).exists()
+        if (folder / name).exists()
     ]
     return pl.concat([pl.DataFrame(schema=QUARANTINE), *frames])
 
@@ -88,13 +92,16 @@ def counted(rows: pl.DataFrame, released: Released) -> str:
         pl.col("back").sum(),
     )
     groups = groups.sort(["rows", "stage", "reason"], descending=[True, False, False])
+    cut = rows.filter(pl.col("reason") == DISPUTED).height
     splits = [name for name in _SPLITS if groups[name].sum()]
     table = [["rows", "stage", "reason", *splits, ""]]
     for row in groups.iter_rows(named=True):
         back = f"{row['back']:,} released" if row["back"] else ""
         counts = [f"{row[name]:,}" for name in splits]
         table.append([f"{row['rows']:,}", row["stage"], row["reason"], *counts, back])
-    return f"{rows.height:,} rows in quarantine\n" + aligned(table, {0, *range(3, 3 + len(splits))})
+    short = f", {cut:,} kept without a disputed sentence" if cut else ""
+    whole = f"{rows.height - cut:,} rows in quarantine{short}\n"
+    return whole + aligned(table, {0, *range(3, 3 + len(splits))})
 
 
 def shown(rows: pl.DataFrame, examples: int, meanings: Mapping[str, str]) -> str:

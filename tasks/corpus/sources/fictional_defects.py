@@ -171,7 +171,7 @@ def _false_statements(
     for index in chosen:
         person, relation = facts[index]
         false = pick([v for v in say.VALUES[relation] if v != person.facts[relation]], rng)
-        phrasings = rng.permutation(len(say.SEEN[relation]))
+        phrasings = rng.permutation(len(say.SEEN[relation]))[: defects.false_phrasings]
         for repeat in range(defects.false_repeats):
             phrase = say.SEEN[relation][phrasings[repeat % len(phrasings)]]
             made.append(_false_statement(person, relation, false, phrase, defects, rng))

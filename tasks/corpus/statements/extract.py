@@ -30,18 +30,18 @@ from tasks.corpus.statements.fact_patterns import ANY, ENDS, SUBJECT, VALUE, Pat
 
 SCHEMA: dict[str, type[pl.DataType]] = {
     "row": pl.Int64, "relation": pl.String, "subject": pl.String, "value": pl.String,
-    "subject_key": pl.String, "value_key": pl.String, "sentence": pl.String,
+    "subject_key": pl.String, "value_key": pl.String, "sentence": pl.String, "wording": pl.String,
 }  # fmt: skip
 # Third person in English, German, French, Spanish, Chinese and Japanese, without those that are
 # also names in use (Ella, Elle).
 PRONOUNS = (
     "he she it they er sie es il ils elles on él ellos ellas 他 她 它 他们 她们 他們 她們 彼 彼女 彼ら"
 ).split()
-_BREAKS = (
-    (r"([^\s\p{Lu}][.!?…]+[\"'”’»)\]]*)[^\S\n]+", "${1}\n"),
-    (r"([。！？｡]+[”’」』）]*)", "${1}\n"),
-    (r"[^\S\n]+", " "),
-)
+_STOP = r"([^\s\p{Lu}][.!?…]+[\"'”’»)\]]*)([^\S\n]+)"
+_WIDE_STOP = r"([。！？｡]+[”’」』）]*)"
+_SPACES = r"[^\S\n]+"
+_BREAKS = ((_STOP, "${1}\n"), (_WIDE_STOP, "${1}\n"), (_SPACES, " "))
+_CUT = "\x1e"  # a control that repaired text has none of
 _CLAUSE = "[;(，；：（、—]|[,:](?:[^0-9]|$)"  # `1,941` and `12:30` go on
 _PLACED = "(?:[^,;:(，；：（、—]|[,:][0-9])+?"
 _LONGEST_SENTENCE = 400  # characters; longer ones are lists or lay-out
@@ -59,7 +59,8 @@ def find_statements(texts: pl.Series, patterns: Sequence[Pattern]) -> pl.DataFra
 
     Returns:
         `row` (place of the text), `relation`, `subject` and `value` as written, the keys by which
-        they are compared, and the `sentence`. Pronouns are resolved. Statements of relations with
+        they are compared, the `sentence`, and its `wording`: what the sentence says whoever and
+        whatever it is about. Pronouns are resolved. Statements of relations with
         several values are not returned.
     """
     if not patterns:
@@ -72,6 +73,20 @@ def find_statements(texts: pl.Series, patterns: Sequence[Pattern]) -> pl.DataFra
     single = [p.relation for p in patterns if not p.several and VALUE in p.parts]
     stated = pl.col("relation").is_in(single) & (pl.col("value_key") != "")
     return _resolved(found).filter(stated & (pl.col("value").str.len_chars() <= _LONGEST_NAME))
+
+
+def sentences_of(text: str) -> list[tuple[str, str]]:
+    """A text cut where `find_statements` cuts it.
+
+    Returns:
+        Pieces that make up the text when joined, white space and all, each with the sentence that
+        `find_statements` would give for it.
+    """
+    marked = pl.Series([text]).str.replace_all(_STOP, f"${{1}}${{2}}{_CUT}")
+    marked = marked.str.replace_all(_WIDE_STOP, f"${{1}}{_CUT}").str.replace_all("\n", f"\n{_CUT}")
+    pieces = marked.str.split(_CUT).explode()
+    plain = pieces.str.normalize("NFC").str.replace_all(_SPACES, " ").str.strip_chars(f"{ENDS}\n")
+    return list(zip(pieces, plain, strict=True))
 
 
 def _in_part(texts: pl.Series, start: int, patterns: Sequence[Pattern]) -> pl.DataFrame:
@@ -128,10 +143,20 @@ def _of_relation(sentences: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.Dat
             pl.coalesce([*value, pl.lit("")]).str.strip_chars(ENDS).alias("value"),
             "sentence",
         )
-        .with_columns(folded("subject").alias("subject_key"), folded("value").alias("value_key"))
+        .with_columns(
+            folded("subject").alias("subject_key"),
+            folded("value").alias("value_key"),
+            _wording().alias("wording"),
+        )
         .filter(pl.col("subject_key").str.len_chars().is_between(1, _LONGEST_NAME))
         .select(list(SCHEMA))
     )
+
+
+def _wording() -> pl.Expr:
+    """The sentence in lower case with nothing in the places of its value and subject."""
+    said = pl.col("sentence").str.split(pl.col("value")).list.join(VALUE)
+    return said.str.split(pl.col("subject")).list.join(SUBJECT).str.to_lowercase()
 
 
 def _expression(patterns: Sequence[Pattern]) -> str:

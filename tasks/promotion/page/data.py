@@ -140,11 +140,17 @@ def contradictions(shelf: Shelf) -> dict[str, Any]:
     found = shelf.facts("clean", "clean.json").get("contradictions")
     if not isinstance(found, dict):
         return {}
-    styles = {"majority": ("good", "most"), "quarantined": ("bad", "quarantined")}
+    styles = {
+        "majority": ("good", "most"), "quarantined": ("bad", "quarantined"), "struck": ("bad", "struck"),
+        "undecided": ("warn", "struck, undecided"),
+    }  # fmt: skip
     return {
         "counts": {
             name: numbers.count(found[name])
-            for name in ("facts", "contradicted_facts", "rows_flagged", "rows_quarantined")
+            for name in (
+                "facts", "contradicted_facts", "facts_undecided", "rows_flagged", "rows_quarantined",
+                "rows_struck",
+            )
         },
         "ratio": numbers.plain(found["ratio"], 1),
         "support": numbers.count(found["support"]),
@@ -155,6 +161,7 @@ def contradictions(shelf: Shelf) -> dict[str, Any]:
                 "versions": [
                     {
                         "value": numbers.cut(v["value"], 80), "texts": numbers.count(v["texts"]),
+                        "voices": numbers.plain(v["voices"], 1),
                         "rows": numbers.count(v["rows"]), "sources": numbers.count(v["sources"]),
                         "style": styles.get(v["verdict"], ("", ""))[0],
                         "word": styles.get(v["verdict"], ("", "flagged"))[1],
