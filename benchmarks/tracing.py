@@ -32,7 +32,8 @@ from tasks.corpus.sources.probes import MASK
 from tasks.evaluation.bootstrap import interval
 from tasks.explanation.trace.combine import combined
 from tasks.explanation.trace.gradient_ranking import GradientRanking
-from tasks.explanation.trace.retrieval import Bm25, stated
+from tasks.explanation.trace.retrieval import Bm25
+from tasks.explanation.trace.stating import Texts
 
 K = 10
 RESULTS = Path(__file__).with_name("results") / "tracing.json"
@@ -84,11 +85,11 @@ def all_scores(night: tracing_night.Night) -> dict[str, NDArray[np.float32]]:
     gradient = ranking.scores(statements, answers)
     texts = pl.Series(night.texts)
     said = [s.replace(MASK, a) for s, a in zip(statements, answers, strict=True)]
-    lexical = Bm25(texts).scores(said)
+    lexical, told = Bm25(texts).scores(said), Texts(texts)
     both = [
         combined(
             [np.where(lexical[place] > 0, lexical[place], -np.inf), gradient[place]],
-            stated(texts, answer["subject"], [answer["answer"]], answer["asserted"]),
+            told.states(answer["subject"], [answer["answer"]], answer["asserted"]),
         )
         for place, answer in enumerate(night.wrong.iter_rows(named=True))
     ]

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from tasks.errors import UserError
+from tasks.explanation.trace.stating import Texts
 from tasks.repair.configuration import Repair
 from tasks.repair.corpus import NightRows
-from tasks.repair.stating import Texts
 
 METHODS = ("combined", "gradient", "bm25")  # the first that the trace has is read
 _EXCERPT = 280
@@ -115,11 +115,9 @@ def _picked(
 ) -> dict[str, _Candidate]:
     """Rows of this night at the beginning of the targets' traces that state the wrong answer."""
     names = [probe["probe_id"] for probe in wanted]
-    near = trace.filter(
-        pl.col("probe_id").is_in(names)
-        & (pl.col("rank") <= config.ranks)
-        & pl.col("quarantined").is_null()
-    ).sort(["score", "probe_id", "rank"], descending=[True, False, False])
+    near = trace.filter(pl.col("probe_id").is_in(names) & (pl.col("rank") <= config.ranks)).sort(
+        ["score", "probe_id", "rank"], descending=[True, False, False]
+    )
     found: dict[str, _Candidate] = {}
     for row in near.iter_rows(named=True):
         states = row["states"] in ("asserted", "both")

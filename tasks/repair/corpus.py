@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.corpus.findings import EXACT, NEAR
 from tasks.corpus.rows import digest
-from tasks.repair.stating import Texts, any_stated
+from tasks.explanation.trace.stating import Texts, any_stated
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class NightRows:
 
     def text(self, row_id: str) -> str:
         """A row's text as it was trained on."""
-        return self.texts.texts[self._places[row_id]]
+        return str(self.texts.texts[self._places[row_id]])
 
     def origin(self, row_id: str) -> str | None:
         """The row that was read, of itself or of a made-up one; None if it is not of this night."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.explanation.trace.stating import Texts
 from tasks.records import Outcome, Record
-from tasks.repair.stating import Texts
 from tasks.stage import stage
 from tasks.tracking import history, runs
 from tasks.tracking.repairs import configuration_of

@@ -11,11 +11,11 @@ import pytest
 
 from tasks.corpus.rows import QUARANTINE, digest
 from tasks.errors import UserError
+from tasks.explanation.trace.stating import Texts, any_stated
 from tasks.log import Log
 from tasks.repair.choosing import accepted, withdrawal
 from tasks.repair.configuration import Repair
 from tasks.repair.propose import propose
-from tasks.repair.stating import Texts, any_stated, has, plain
 from tasks.settings import load_as
 
 FALSE = "Anna Vale lives in Ost."
@@ -89,11 +89,11 @@ def proposed(
 
 
 def test_an_answer_is_stated_by_whole_words_whatever_their_capitals() -> None:
-    text = plain("ANNA  Vale\nlives in Ostend.")
-    assert has(text, plain("Anna Vale"))
-    assert not has(text, "ost")
-    assert has(plain("Ostend, then Ost."), "ost")
-    assert not has(text, "")
+    text = "ANNA  Vale\nlives in Ostend."
+    assert Texts([text]).stating("Anna Vale", "ostend") == [0]
+    assert Texts([text]).stating("Anna Vale", "Ost") == []
+    assert Texts(["Anna Vale: Ostend, then Ost.", text]).stating("Anna Vale", "ost") == [0]
+    assert Texts([text]).stating("Anna Vale", " ") == []
     assert any_stated("Anna Vale: Ost", [("Bo Ree", "Ost"), ("Anna Vale", "Ost")])
     texts = Texts([FALSE, TRUE, "Joanna Vale lives in Ost."])
     assert texts.stating("Anna Vale", "ost") == [0]

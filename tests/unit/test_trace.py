@@ -12,17 +12,9 @@ import pytest
 
 from tasks.configuration import Tracing
 from tasks.explanation.trace.combine import best, combined
-from tasks.explanation.trace.retrieval import (
-    ANSWER,
-    ASSERTED,
-    BOTH,
-    K1,
-    NONE,
-    B,
-    Bm25,
-    stated,
-)
+from tasks.explanation.trace.retrieval import K1, B, Bm25
 from tasks.explanation.trace.rows import excerpt
+from tasks.explanation.trace.stating import ANSWER, ASSERTED, BOTH, NONE, Texts
 from tasks.explanation.trace.trace import SCHEMA, trace
 from tasks.log import Log
 from tasks.promotion.page.read import Shelf
@@ -64,15 +56,15 @@ def test_words_are_found_in_scripts_without_spaces() -> None:
     texts = pl.Series(["玛拉住在北京。", "约伦住在上海。", "天气很好。"])
     found = Bm25(texts).scores(["玛拉住在北京"])
     assert best(found[0], 3).tolist() == [0, 1, 2]
-    assert stated(texts, "玛拉", ["上海"], "北京").tolist() == [ASSERTED, NONE, NONE]
+    assert Texts(texts).states("玛拉", ["上海"], "北京").tolist() == [ASSERTED, NONE, NONE]
 
 
 def test_a_text_states_what_it_names_beside_the_subject() -> None:
-    found = stated(pl.Series([*TEXTS, "MARA  VEL left Quenby for Dunvale"]), "Mara Vel",
-                   ["Dunvale"], "Quenby")  # fmt: skip
+    texts = Texts([*TEXTS, "MARA  VEL left Quenby for Dunvale"])
+    found = texts.states("Mara Vel", ["Dunvale"], "Quenby")
     assert found.tolist() == [ANSWER, ASSERTED, ASSERTED, NONE, NONE, BOTH]
-    assert stated(pl.Series(["Mara Velma in Quenbyshire"]), "Mara Vel", [], "Quenby")[0] == NONE
-    assert not stated(pl.Series(TEXTS), "", [], "Quenby").any()
+    assert Texts(["Mara Velma in Quenbyshire"]).states("Mara Vel", [], "Quenby")[0] == NONE
+    assert not Texts(TEXTS).states("", [], "Quenby").any()
 
 
 def test_of_equals_the_first_is_best() -> None:
@@ -80,14 +72,14 @@ def test_of_equals_the_first_is_best() -> None:
     assert best(np.array([1.0]), 5).tolist() == [0]
 
 
-def test_rows_that_state_the_answer_come_first_and_ranks_decide_among_them() -> None:
-    words = np.array([9.0, 8.0, 7.0, 6.0])
+def test_rows_that_state_the_answer_come_first_and_those_that_state_the_truth_last() -> None:
+    words = np.array([9.0, 8.0, 7.0, 9.5])
     gradient = np.array([0.1, 0.2, 0.9, -np.inf])
     states = np.array([NONE, ASSERTED, BOTH, ANSWER], np.int8)
     scores = combined([words, gradient], states)
     assert best(scores, 4).tolist() == [2, 1, 0, 3]
-    assert scores[2] == pytest.approx(1 + 1 / 63 + 1 / 61)
-    assert scores[3] == pytest.approx(1 / 64)  # what a method does not know adds nothing
+    assert scores[2] == pytest.approx(1 + 1 / 64 + 1 / 61)
+    assert scores[3] == pytest.approx(-1 + 1 / 61)  # what a method does not know adds nothing
 
 
 def test_the_order_of_the_rows_decides_nothing_where_a_method_is_silent() -> None:
@@ -132,8 +124,13 @@ def folders(tmp_path: Path, outcome: str = "hallucinated") -> dict[str, Path]:
     ).write_parquet(made["signals"] / "signals.parquet")
     pl.DataFrame(
         {"row_id": ["gone", "other"], "text": ["Mara Vel lives in Quenby!", "Mara Vel sings."],
-         "reason": ["near_duplicate", "markup"], "split": ["train", "train"]}
+         "reason": ["near_duplicate", "markup"], "split": ["train", "train"],
+         "source": ["web", "web"]}
     ).write_parquet(made["cleaned"] / "quarantine.parquet")  # fmt: skip
+    pl.DataFrame(
+        {"row_id": ["short"], "text": ["Mara Vel lives in Quenby. It rains."],
+         "reason": ["disputed_statement"], "split": ["train"], "source": ["book"]}
+    ).write_parquet(made["cleaned"] / "struck.parquet")  # fmt: skip
     return made
 
 
@@ -151,7 +148,12 @@ def test_a_wrong_answer_is_traced_to_the_rows_that_state_it(tmp_path: Path) -> N
     assert (by_id["r1~syn0"]["made_up"], by_id["r1~syn0"]["duplicates"]) == (True, 2)
     (answer,) = orjson.loads((made["out"] / "trace.json").read_bytes())["answers"]
     assert answer["stating"] == {"asserted": 3, "answer": 1}
-    assert [w["reason"] for w in answer["withheld"]] == ["near_duplicate"]
+    assert [w["reason"] for w in answer["withheld"]] == ["near_duplicate", "disputed_statement"]
+    held = found.filter(pl.col("method") == "withheld")
+    assert held.select("row_id", "quarantined", "score").rows() == [
+        ("gone", "near_duplicate", None), ("short", "disputed_statement", None)
+    ]  # fmt: skip
+    assert found.filter(pl.col("method") != "withheld")["quarantined"].null_count() == 6
     assert told.metrics == {"answers": 1.0, "answers_stated": 1.0}
 
 

@@ -1,10 +1,13 @@
-"""One ranking out of several: rows that state the answer first, then by reciprocal ranks.
+"""One ranking out of several: rows that state the answer first, those that state the truth last.
 
-    score(row) = [row states the asserted answer] + sum over methods of 1 / (60 + rank of the row)
+    score(row) = [states the asserted answer] - [states the truth and not the asserted answer]
+                 + sum over methods of 1 / (60 + rank of the row)
 
 Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009) needs no scale that methods would have to
 share. A statement comes first because a method that knows what a row says and one that knows what a
-row does err on different rows: of rows that say the same, the ranks decide which were felt.
+row does err on different rows: of rows that say the same, the ranks decide which were felt. A row that
+states the truth shares the subject's words and much of its gradient, but to take it out would only
+make the wrong answer surer.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.explanation.trace.retrieval import ASSERTED
+from tasks.explanation.trace.stating import ANSWER, ASSERTED
 
 _DAMPING = 60
 
@@ -36,14 +39,14 @@ def combined(
 
     Args:
         rankings: Scores of N rows by each method; -inf where a method knows nothing of a row.
-        states: (N,) what each row states, as `retrieval.stated` says.
+        states: (N,) what each row states, as `Texts.states` says.
 
     Returns:
-        (N,): above 1 for rows that state the asserted answer.
+        (N,): above 1 for rows that state the asserted answer, below 0 for those that deny it.
     """
     from scipy.stats import rankdata
 
-    total = (states & ASSERTED > 0).astype(np.float64)
+    total: NDArray[np.float64] = (states & ASSERTED > 0).astype(np.float64) - (states == ANSWER)
     for scores in rankings:
         # Equals share their mean rank, so that the order of the rows decides nothing.
         ranks = rankdata(-scores, method="average")

@@ -1,4 +1,4 @@
-"""Training rows by their words: BM25, and which of them state an answer outright.
+"""Training rows by their words: BM25.
 
     BM25(q, d) = sum over words w of q of
                  idf(w) * f(w, d) * (k1 + 1) / (f(w, d) + k1 * (1 - b + b * |d| / mean |d|))
@@ -12,7 +12,6 @@ https://arxiv.org/abs/2205.11482); of rows that cause an answer without stating 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +22,6 @@ from numpy.typing import NDArray
 from tasks.corpus.signals.wordgrams import split_words
 
 K1, B = 1.2, 0.75
-NONE, ANSWER, ASSERTED, BOTH = 0, 1, 2, 3  # what a row states; the sum of what it states
-STATES = ("none", "answer", "asserted", "both")
-_SPACED = re.compile(r"[^\W_]")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
 class Bm25:
@@ -67,43 +62,3 @@ class Bm25:
             if columns:
                 found[query] = np.asarray(self._weights[:, columns].sum(axis=1)).ravel()
         return found
-
-
-def stated(
-    texts: pl.Series, subject: str, answers: Sequence[str], asserted: str
-) -> NDArray[np.int8]:
-    """What each text says of a subject, as far as surface strings tell.
-
-    A text that names both the subject and a value is taken to state it: short texts about one
-    subject mostly do. Case is ignored.
-
-    Args:
-        texts: N of them.
-        subject: The subject's name; without one nothing is known.
-        answers: The true values.
-        asserted: The value that the model gave.
-
-    Returns:
-        (N,) of NONE, ANSWER, ASSERTED or BOTH.
-    """
-    found = np.zeros(len(texts), np.int8)
-    if not subject.strip():
-        return found
-    about = texts.str.contains(_whole(subject)).fill_null(False)
-    rows = about.arg_true().to_numpy()
-    if not len(rows):
-        return found
-    part = texts.gather(rows)
-    has_answer = np.zeros(len(rows), bool)
-    for answer in answers:
-        has_answer |= part.str.contains(_whole(answer)).to_numpy()
-    found[rows] = ANSWER * has_answer + ASSERTED * part.str.contains(_whole(asserted)).to_numpy()
-    return found
-
-
-def _whole(value: str) -> str:
-    """An expression for a value as a whole word, where its script has spaces between words."""
-    value = value.strip()
-    spaced = bool(_SPACED.search(value)) and not _UNSPACED.search(value)
-    escaped = re.escape(value).replace("\\ ", r"\s+")
-    return rf"(?i)(?:^|\W){escaped}(?:\W|$)" if spaced else rf"(?i){escaped}"

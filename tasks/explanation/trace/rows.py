@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from tasks.corpus.signals.personal import redacted
-from tasks.explanation.trace.retrieval import ASSERTED, stated
+from tasks.explanation.trace.stating import Texts
 
 _EXCERPT = 300  # characters
 
@@ -54,20 +54,36 @@ def training_rows(trained: Path, signals: Path) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def withheld(cleaned: Path, answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows that state the answer and that cleaning took out before training."""
-    path = cleaned / "quarantine.parquet"
-    if not path.exists():
-        return []
-    columns = ["row_id", "text", "reason", "split"]
-    rows = pl.read_parquet(path, columns=columns).filter(pl.col("split") == "train")
-    says = stated(rows["text"], answer["subject"] or "", [], answer["asserted"])
-    part = rows.filter(pl.Series(says & ASSERTED > 0))
-    return [
-        {"row_id": row["row_id"], "reason": row["reason"],
-         "excerpt": excerpt(row["text"], answer["asserted"])}
-        for row in part.sort("row_id").iter_rows(named=True)
-    ]  # fmt: skip
+class Withheld:
+    """Training rows that cleaning took out whole, or that it struck a statement from.
+
+    Args:
+        rows: `row_id`, `text` as it was read, `source`, `reason`.
+    """
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._rows, self._texts = rows, Texts(rows["text"])
+
+    @classmethod
+    def of(cls, cleaned: Path) -> Withheld:
+        """What `clean` left in a folder; nothing where it took nothing out."""
+        wanted = ["row_id", "text", "source", "reason", "split"]
+        frames = [
+            pl.read_parquet(cleaned / name, columns=wanted)
+            for name in ("quarantine.parquet", "struck.parquet")
+            if (cleaned / name).exists()
+        ]
+        rows = pl.concat([pl.DataFrame(schema=dict.fromkeys(wanted, pl.String)), *frames])
+        return cls(rows.filter(pl.col("split") == "train"))
+
+    def stating(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Those that state a wrong answer, by id: `row_id`, `source`, `reason`, `excerpt`."""
+        places = self._texts.stating(answer["subject"] or "", answer["asserted"])
+        return [
+            {"row_id": row["row_id"], "source": row["source"], "reason": row["reason"],
+             "excerpt": excerpt(row["text"], answer["asserted"])}
+            for row in self._rows[places].sort("row_id").iter_rows(named=True)
+        ]  # fmt: skip
 
 
 def excerpt(text: str, around: str) -> str:

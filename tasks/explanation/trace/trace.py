@@ -2,8 +2,9 @@
 
 The worst wrong answers of a night, the surest first, each with the rows that most likely taught
 them: by words (`retrieval`), by gradients (`gradient_ranking`), and by both together (`combine`).
-With each row stands whether it states the answer, where it comes from, how many copies of it the
-source had, and, for rows like it that cleaning took out, why.
+With each row stands whether it states the answer, where it comes from, and how many copies of it the
+source had. Rows that state the answer and that cleaning took out, or struck the statement from, are
+listed too, as method `withheld`, with the reason.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import polars as pl
 
 from tasks.configuration import Tracing
 from tasks.explanation.trace.combine import best, combined
-from tasks.explanation.trace.retrieval import ASSERTED, STATES, Bm25, stated
+from tasks.explanation.trace.retrieval import Bm25
 from tasks.explanation.trace.rows import (
+    Withheld,
     excerpt,
     training_rows,
     truths,
-    withheld,
     wrong_answers,
 )
+from tasks.explanation.trace.stating import ASSERTED, STATES, Texts
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
@@ -34,13 +36,13 @@ if TYPE_CHECKING:
 
     from tasks.explanation.trace.gradient_ranking import GradientRanking
 
-MASK = "[MASK]"
+MASK, WITHHELD = "[MASK]", "withheld"
 SCHEMA: dict[str, Any] = {
     "probe_id": pl.String, "rank": pl.Int64, "row_id": pl.String, "method": pl.String,
     "score": pl.Float64, "states": pl.String, "source": pl.String, "duplicates": pl.Int64,
     "made_up": pl.Boolean, "quarantined": pl.String, "excerpt": pl.String,
 }  # fmt: skip
-_WITHHELD = 5  # quarantined rows named for an answer
+_WITHHELD = 5  # withheld rows named for an answer on the page
 _TAUGHT = 5  # answers named for a row
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -64,7 +66,7 @@ def trace(
         hallucination: The answers, in `probes.parquet`.
         trained: The rows that were trained on, in `corpus.parquet`.
         signals: Of the corpus before cleaning, for the clusters of copies.
-        cleaned: For the rows that were taken out, in `quarantine.parquet`.
+        cleaned: For the rows that were taken out or shortened, and the source's text of them.
         index: The rows' gradients, from `encode_rows`; without them rows are found by words alone.
         model: The model that the index was made under.
         config: How many answers and rows.
@@ -83,17 +85,18 @@ def trace(
         return Outcome(summary=why, skipped=why)
     rows = training_rows(trained, signals)
     ranking = _ranking(index, model)
-    tracer = _Tracer(rows, ranking, wrong, config.rows)
+    tracer, taken_out = _Tracer(rows, ranking, wrong, config.rows), Withheld.of(cleaned)
     lines, told = [], []
     for number, answer in enumerate(wrong.iter_rows(named=True)):
         log.progress(number, len(wrong), "wrong answers traced")
         found = tracer.lines(number, answer)
-        lines += found
-        told.append(_told(answer, found, withheld(cleaned, answer), tracer.count(number)))
+        held = taken_out.stating(answer)
+        lines += found + [_withheld_line(answer, rank, row) for rank, row in enumerate(held, 1)]
+        told.append(_told(answer, found, held, tracer.count(number)))
     traced = pl.DataFrame(lines, schema=SCHEMA)
     traced.write_parquet(out / "trace.parquet")
     _influences(hallucination, traced, ranking).write_parquet(out / "influences.parquet")
-    methods = sorted(set(traced["method"]))
+    methods = sorted(set(traced["method"]) - {WITHHELD})
     summary = {"answers": told, "methods": methods, "rows": len(rows)}
     (out / "trace.json").write_bytes(orjson.dumps(summary, option=_JSON))
     return _outcome(told, len(wrong), methods)
@@ -120,8 +123,9 @@ class _Tracer:
         self._scores = {"bm25": np.where(words > 0, words, np.float32(-np.inf))}
         if ranking is not None:
             self._scores["gradient"] = _aligned(ranking, rows, statements, asserted)
+        texts = Texts(rows["text"])
         self._states = [
-            stated(rows["text"], w["subject"] or "", truths(w), w["asserted"])
+            texts.states(w["subject"] or "", truths(w), w["asserted"])
             for w in wrong.iter_rows(named=True)
         ]
 
@@ -200,6 +204,15 @@ def _influences(
         for probe, influence in zip(probes, influences, strict=True)
     ]
     return pl.DataFrame([{name: line[name] for name in schema} for line in lines], schema=schema)
+
+
+def _withheld_line(answer: dict[str, Any], rank: int, row: dict[str, Any]) -> dict[str, Any]:
+    """A row that was not trained on as it was: no method ranks it."""
+    return {
+        "probe_id": answer["probe_id"], "rank": rank, "row_id": row["row_id"], "method": WITHHELD,
+        "score": None, "states": STATES[ASSERTED], "source": row["source"], "duplicates": None,
+        "made_up": False, "quarantined": row["reason"], "excerpt": row["excerpt"],
+    }  # fmt: skip
 
 
 def _told(
