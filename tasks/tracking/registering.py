@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tasks.manifest import MANIFEST, read_manifest
 from tasks.records import Night, Record
 from tasks.settings import ROOT, Environment
 from tasks.stage import open_store
-from tasks.store import MANIFEST, read_manifest
 from tasks.tracking.connection import client
 from tasks.tracking.patience import patiently
 from tasks.tracking.registry import (
