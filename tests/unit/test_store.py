@@ -128,9 +128,9 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_works_on_stays(
 
 
 def test_what_may_not_be_changed_is_one_error_that_names_the_store() -> None:
-    with pytest.raises(UserError, match=r"the store s cannot be written.*may not be changed"):
-        with friendly_disk_errors("s"):
-            raise PermissionError(errno.EPERM, "Operation not permitted")
+    wanted = r"the store s cannot be written.*may not be changed"
+    with pytest.raises(UserError, match=wanted), friendly_disk_errors("s"):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_a_remote_store_gives_back_what_was_put(tmp_path: Path) -> None:
