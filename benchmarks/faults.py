@@ -1,6 +1,6 @@
 """Nights that are killed, damaged, starved and misled, and what the next night makes of it.
 
-    python benchmarks/faults.py [--quick] [--kinds WORD ...] [--most N] [--folder runs/faults] [--fresh]
+    python benchmarks/faults.py [--quick] [--kinds WORD ...] [--most N] [--jobs N] [--fresh]
 
 One small night is left alone. Every fault then strikes a night in a home of its own; the next night
 there must end well, and leave what the undisturbed one left: the same bytes in the store, every
@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from faulting.nights import ROOT, Broken, Ended, NotInjected, reused
 from faulting.seeding import Reference, fingerprint, seed, undisturbed
 from measuring import table, tell
 
+_MARKS = {True: "yes", False: "NO", None: "did not strike"}
 _SAID = 70  # characters of what was seen that the table shows
 
 
@@ -53,12 +57,18 @@ class Result:
     wrong: list[str]
     seconds: float
 
+    @property
+    def name(self) -> str:
+        """Of the fault."""
+        return f"{self.kind}: {self.where}"
+
 
 def main() -> None:
     """Inject what was asked for, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="six faults")
     parser.add_argument("--kinds", nargs="*", default=[""], help="only kinds with such a word")
+    parser.add_argument("--jobs", type=int, default=1, help="faults at the same time")
     parser.add_argument("--most", type=int, default=10_000, help="faults in all")
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "runs" / "faults", help="of the homes"
@@ -72,35 +82,36 @@ def main() -> None:
     made = undisturbed(folder / "undisturbed")
     known = a_few(made) if asked.quick else everything(made)
     wanted = [f for f in known if any(word in f.kind for word in asked.kinds)][: asked.most]
-    results = run_all(wanted, made, folder)
+    results = run_all(wanted, made, folder, asked.jobs)
     show(results)
     sys.exit(not all(result.survived for result in results))
 
 
-def run_all(faults: Iterable[Fault], made: Reference, folder: Path) -> list[Result]:
-    """Inject all faults that have no result yet, each result kept as soon as it is there."""
+def run_all(faults: Sequence[Fault], made: Reference, folder: Path, jobs: int) -> list[Result]:
+    """Inject all faults that were not survived yet, each result kept as soon as it is there."""
     path = folder / "results.jsonl"
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    found = {f"{r.kind}: {r.where}": r for r in (Result(**json.loads(line)) for line in lines)}
-    faults = list(faults)
-    for number, fault in enumerate(faults, 1):
-        if fault.name in found and found[fault.name].survived:
-            continue
-        result = inject(fault, made, folder / f"{number:03}")
-        found[fault.name] = result
-        with path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(asdict(result)) + "\n")
-        told = {True: "survived", False: "NOT SURVIVED", None: "did not strike"}[result.survived]
-        tell(f"{number} of {len(faults)}  {fault.name}: {told}  {'; '.join(result.wrong)}")
+    found = {result.name: result for result in (Result(**json.loads(line)) for line in lines)}
+    left = [f for f in faults if f.name not in found or not found[f.name].survived]
+    with ThreadPoolExecutor(jobs) as pool:
+        going = [pool.submit(inject, fault, made, folder) for fault in left]
+        for number, done in enumerate(as_completed(going), 1):
+            result = done.result()
+            found[result.name] = result
+            with path.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(asdict(result)) + "\n")
+            what = f"{result.name}: {_MARKS[result.survived]}  {'; '.join(result.wrong)}"
+            tell(f"{number} of {len(left)}  {what}")
     return [found[fault.name] for fault in faults]
 
 
 def inject(fault: Fault, made: Reference, folder: Path) -> Result:
     """Inject one fault and judge what the next night leaves; the home stays where it did not survive."""
     started = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    ground = Ground(folder / "runs", made)
+    place = folder / re.sub(r"\W+", "-", fault.name)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    ground = Ground(place / "runs", made)
     seen, again, wrong, survived = "", "", [], None
     try:
         seed(made, ground.home, fault.without)
@@ -110,12 +121,14 @@ def inject(fault: Fault, made: Reference, folder: Path) -> Result:
         survived = not wrong
     except NotInjected as error:
         wrong = [str(error)]
+    except subprocess.TimeoutExpired as error:
+        survived, wrong = False, [f"a night did not end: {error}"]
     except Broken as error:
         survived, wrong = False, [f"the disturbed night: {error}"]
     finally:
         ground.leave()
     if survived:
-        shutil.rmtree(folder)
+        shutil.rmtree(place)
     took = round(time.monotonic() - started, 1)
     return Result(fault.kind, fault.where, survived, seen, again, wrong, took)
 
@@ -130,9 +143,8 @@ def judge(ground: Ground, ended: Ended) -> list[str]:
 
 def show(results: list[Result]) -> None:
     """Print the table and the line of JSON."""
-    marks = {True: "yes", False: "NO", None: "did not strike"}
     rows = [
-        [r.kind, r.where, marks[r.survived], r.reused, f"{r.seconds:.0f}", r.seen[:_SAID]]
+        [r.kind, r.where, _MARKS[r.survived], r.reused, f"{r.seconds:.0f}", r.seen[:_SAID]]
         for r in sorted(results, key=lambda r: r.kind)
     ]
     table(["kind", "where", "survived", "next night", "s", "seen"], rows, title="Faults")

@@ -10,14 +10,19 @@ from faulting.nights import Broken, Ended
 
 def together(ground: Ground, _: str) -> str:
     """Both started at the same moment: each result is computed by one and used by both."""
-    nights = [ground.night() for _ in range(2)]
-    one, other = [night.wait() for night in nights]
-    for ended in (one, other):
-        _require_well(ended)
-    computed = [{title for title, reused in e.stages if not reused} for e in (one, other)]
-    if both := computed[0] & computed[1]:
+    one, other = (_computed(ended) for ended in pair(ground))
+    if both := one & other:
         raise Broken(f"computed twice: {', '.join(sorted(both))}")
-    return f"{len(computed[0])} computed by one, {len(computed[1])} by the other"
+    return f"{len(one)} computed by one, {len(other)} by the other"
+
+
+def pair(ground: Ground) -> tuple[Ended, Ended]:
+    """Two nights from one moment on, both ended well."""
+    first, second = ground.night(), ground.night()
+    one, other = first.wait(), second.wait()
+    _require_well(one)
+    _require_well(other)
+    return one, other
 
 
 def one_killed(ground: Ground, title: str) -> str:
@@ -27,8 +32,11 @@ def one_killed(ground: Ground, title: str) -> str:
     first.send(signal.SIGKILL, group=True)
     ended = second.wait()
     _require_well(ended)
-    taken = sum(not reused for _, reused in ended.stages)
-    return f"the other computed {taken}"
+    return f"the other computed {len(_computed(ended))}"
+
+
+def _computed(ended: Ended) -> set[str]:
+    return {title for title, reused in ended.stages if not reused}
 
 
 def _require_well(ended: Ended) -> None:

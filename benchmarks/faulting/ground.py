@@ -28,14 +28,10 @@ class Ground:
     _nights: list[Night] = field(default_factory=list)
     _undo: list[Callable[[], object]] = field(default_factory=list)
 
-    def night(
-        self,
-        environment: dict[str, str] | None = None,
-        before: Callable[[], object] | None = None,
-    ) -> Night:
-        """Start a night, with more variables than the others' and something done before it."""
+    def night(self, environment: dict[str, str] | None = None) -> Night:
+        """Start a night, with more variables than the others'."""
         variables = {**self.environment, **(environment or {})}
-        night = Night(self.home, self.configuration, variables, before)
+        night = Night(self.home, self.configuration, variables)
         self._nights.append(night)
         return night
 

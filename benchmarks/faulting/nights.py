@@ -62,7 +62,6 @@ class Night:
         home: The folder PLUMBLINE_HOME.
         configuration: YAML file.
         environment: More environment variables, and others than the machine's.
-        before: Called in the child before the night begins.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class Night:
         home: Path,
         configuration: Path = SMALL,
         environment: dict[str, str] | None = None,
-        before: Callable[[], object] | None = None,
     ) -> None:
         self.home = home
         logs = home.parent / "told"
@@ -82,8 +80,7 @@ class Night:
         self._started = time.monotonic()
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=variables, stdout=out, stderr=err, start_new_session=True,
-                preexec_fn=before,
+                command, cwd=ROOT, env=variables, stdout=out, stderr=err, start_new_session=True
             )  # fmt: skip
 
     @staticmethod

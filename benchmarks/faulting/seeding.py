@@ -111,7 +111,7 @@ def seed(made: Reference, home: Path, without: Collection[str] | None) -> None:
 
 def fingerprint() -> str:
     """Digest of all that a night's result depends on: code, small configuration, libraries."""
-    files = [p for name in _CODE for p in (ROOT / name).rglob("*") if p.suffix != ".pyc"]
+    files = [p for name in _CODE for p in (ROOT / name).rglob("*") if "__pycache__" not in p.parts]
     digest = hashlib.sha256()
     for path in sorted([*files, ROOT / "requirements.lock", SMALL]):
         if path.is_file():

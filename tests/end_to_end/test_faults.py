@@ -1,12 +1,14 @@
-"""A few of the faults of `make faults`, against the night that all tests share.
+"""A few of the faults of `make faults`, one after the other in one home.
 
-Each strikes a night in a home of its own, where all stages but some are finished; the next night there
-must leave what the undisturbed one left, with nothing lost, told twice or still taken.
+A night is killed just before a commit, the next one inside a stage; bits of two results are flipped;
+then two nights run at once. What they leave is what the undisturbed night left that all tests share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,31 +17,37 @@ from faulting import company, damage, kills
 from faulting.endings import differences, ending_of, wrongs
 from faulting.ground import Ground
 from faulting.nights import Ended
-from faulting.seeding import Reference, lay_blank, reference, seed
+from faulting.seeding import lay_blank, reference, seed
+
+UNFINISHED = ["audit", "augment", "correct", "check_labels"]
+
+
+@dataclass(frozen=True)
+class Struck:
+    """The home, the night that was killed inside a stage, and the two that were the last."""
+
+    ground: Ground
+    killed: Ended
+    last: tuple[Ended, Ended]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(night: tuple[Path, Ran], tmp_path_factory: pytest.TempPathFactory) -> Reference:
+def struck(night: tuple[Path, Ran], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Struck]:
+    folder = tmp_path_factory.mktemp("faults")
     home, ran = night
-    blank = tmp_path_factory.mktemp("faults") / "blank"
-    lay_blank(home, blank)
-    return reference(home, ran.page, blank)
-
-
-@pytest.fixture
-def ground(undisturbed: Reference, tmp_path: Path) -> Iterator[Ground]:
-    made = Ground(tmp_path / "runs", undisturbed, SMOKE)
-    yield made
-    made.leave()
-
-
-def next_night(ground: Ground) -> Ended:
-    """The night after the fault, which must have made everything good."""
-    ended = ground.night().wait()
-    assert ended.status == 0, ended.err
-    assert differences(ground.made.ending, ending_of(ground.home, ended.page)) == []
-    assert wrongs(ground.home, ended.page) == []
-    return ended
+    lay_blank(home, folder / "blank")
+    ground = Ground(folder / "runs", reference(home, ran.page, folder / "blank"), SMOKE)
+    try:
+        seed(ground.made, ground.home, UNFINISHED)
+        kills.before_commit(ground, "audit")
+        second = ground.night()
+        second.wait_until(lambda: ground.is_working_on("check_labels"))
+        killed = second.send(signal.SIGKILL, group=True)
+        damage.flip(ground, "clean")
+        damage.flip_manifest(ground, "decide")
+        yield Struck(ground, killed, company.pair(ground))
+    finally:
+        ground.leave()
 
 
 def computed(ended: Ended) -> list[str]:
@@ -47,35 +55,22 @@ def computed(ended: Ended) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("inject", "missing"),
-    [(kills.before_commit, ["audit", "augment"]), (kills.after_commit, ["augment"])],
-)
-def test_a_night_killed_at_the_boundary_of_a_stage_is_made_good(
-    ground: Ground, inject: Callable[[Ground, str], str], missing: list[str]
+def test_after_a_kill_what_was_finished_is_reused_and_the_rest_is_computed(struck: Struck) -> None:
+    assert computed(struck.killed) == ["audit", "augment", "correct"]
+    assert len(struck.killed.stages) == list(struck.ground.made.places).index("check_labels")
+
+
+@pytest.mark.slow
+def test_two_nights_at_once_compute_what_is_missing_or_damaged_and_each_thing_once(
+    struck: Struck,
 ) -> None:
-    seed(ground.made, ground.home, ["audit", "augment"])
-    inject(ground, "audit")
-    assert computed(next_night(ground)) == missing
+    one, other = map(computed, struck.last)
+    assert sorted(one + other) == ["check_labels", "clean", "decide"]
 
 
 @pytest.mark.slow
-def test_a_night_killed_inside_a_stage_is_made_good(ground: Ground) -> None:
-    seed(ground.made, ground.home, ["check_labels"])
-    kills.inside(ground, "check_labels")
-    assert computed(next_night(ground)) in (["check_labels"], [])  # it may just have been finished
-
-
-@pytest.mark.slow
-def test_flipped_bits_cost_a_computation_and_no_more(ground: Ground) -> None:
-    seed(ground.made, ground.home, [])
-    damage.flip(ground, "clean")
-    damage.flip_manifest(ground, "decide")
-    assert computed(next_night(ground)) == ["clean", "decide"]
-
-
-@pytest.mark.slow
-def test_two_nights_at_once_share_the_work_and_are_both_told(ground: Ground) -> None:
-    seed(ground.made, ground.home, ["audit", "augment", "correct"])
-    company.together(ground, "")
-    assert computed(next_night(ground)) == []
+def test_in_the_end_all_is_as_if_nothing_had_happened(struck: Struck) -> None:
+    home = struck.ground.home
+    for ended in struck.last:
+        assert differences(struck.ground.made.ending, ending_of(home, ended.page)) == []
+        assert wrongs(home, ended.page) == []
