@@ -85,7 +85,8 @@ def everything(made: Reference) -> list[Fault]:
         [Fault("disk full (KiB left)", where, shortage.full, made.following("pretrain", 3))
          for where in ("store 32", "home 0", "home 512")],
         [Fault("two nights at once", "from nothing", company.together, None),
-         Fault("two nights at once", "from clean", company.together, made.following("clean", 9))],
+         Fault("two nights at once", "from clean", company.together, made.following("clean", 9)),
+         Fault("two nights at once", "all there", company.together)],
         _at(made, "two at once, one killed", company.one_killed, ("check_labels", "floors"), unfinished=3),
     ]  # fmt: skip
     return [fault for turn in zip_longest(*kinds) for fault in turn if fault is not None]

@@ -38,7 +38,7 @@ def while_reporting(ground: Ground, title: str) -> str:
 
 def while_registering(ground: Ground, _: str) -> str:
     """SIGKILL to the flow process while it copies the model into the registry."""
-    strike(ground, "open", "*/mlartifacts/*/models/*/artifacts/*", signal.SIGKILL)
+    strike(ground, "open", "*/mlartifacts/models/*/artifacts/*", signal.SIGKILL)
     return "half a model in MLflow"
 
 
