@@ -10,7 +10,7 @@ import signal
 from faulting.ground import Ground
 from faulting.nights import CHILD, Broken, Ended, NotInjected
 
-_LATEST = 1.5  # a stage is struck within so many times the seconds that it took undisturbed
+_LATEST = 0.8  # a stage is struck within such a part of the seconds that it took undisturbed
 _START = 15.0  # seconds in which a night starts and looks up what is there
 
 

@@ -19,6 +19,8 @@ from faulting.ground import Ground
 from faulting.nights import Ended
 from faulting.seeding import lay_blank, reference, seed
 
+# Four nights, and before them the shared one if no other test has asked for it.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UNFINISHED = ["audit", "augment", "correct", "check_labels"]
 
 
@@ -54,13 +56,11 @@ def computed(ended: Ended) -> list[str]:
     return [title for title, reused in ended.stages if not reused]
 
 
-@pytest.mark.slow
 def test_after_a_kill_what_was_finished_is_reused_and_the_rest_is_computed(struck: Struck) -> None:
     assert computed(struck.killed) == ["audit", "augment", "correct"]
     assert len(struck.killed.stages) == list(struck.ground.made.places).index("check_labels")
 
 
-@pytest.mark.slow
 def test_two_nights_at_once_compute_what_is_missing_or_damaged_and_each_thing_once(
     struck: Struck,
 ) -> None:
@@ -68,7 +68,6 @@ def test_two_nights_at_once_compute_what_is_missing_or_damaged_and_each_thing_on
     assert sorted(one + other) == ["check_labels", "clean", "decide"]
 
 
-@pytest.mark.slow
 def test_in_the_end_all_is_as_if_nothing_had_happened(struck: Struck) -> None:
     home = struck.ground.home
     for ended in struck.last:
