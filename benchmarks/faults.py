@@ -93,8 +93,9 @@ def run_all(faults: Sequence[Fault], made: Reference, folder: Path, jobs: int) -
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     found = {result.name: result for result in (Result(**json.loads(line)) for line in lines)}
     left = [f for f in faults if f.name not in found or not found[f.name].survived]
-    with ThreadPoolExecutor(jobs) as pool:
-        going = [pool.submit(inject, fault, made, folder) for fault in left]
+    pool = ThreadPoolExecutor(jobs)
+    going = [pool.submit(inject, fault, made, folder) for fault in left]
+    try:
         for number, done in enumerate(as_completed(going), 1):
             result = done.result()
             found[result.name] = result
@@ -102,6 +103,8 @@ def run_all(faults: Sequence[Fault], made: Reference, folder: Path, jobs: int) -
                 handle.write(json.dumps(asdict(result)) + "\n")
             what = f"{result.name}: {_MARKS[result.survived]}  {'; '.join(result.wrong)}"
             tell(f"{number} of {len(left)}  {what}")
+    finally:  # stopped half-way, end what is going on and begin nothing more
+        pool.shutdown(cancel_futures=True)
     return [found[fault.name] for fault in faults]
 
 

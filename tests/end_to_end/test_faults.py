@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from commands import SMOKE, Ran
 from faulting import company, damage, kills
+from faulting.catalogue import a_few, everything
 from faulting.endings import differences, ending_of, wrongs
 from faulting.ground import Ground
 from faulting.nights import Ended
@@ -50,6 +51,12 @@ def struck(night: tuple[Path, Ran], tmp_path_factory: pytest.TempPathFactory) ->
         yield Struck(ground, killed, company.pair(ground))
     finally:
         ground.leave()
+
+
+def test_every_fault_of_the_catalogue_has_its_place_in_a_night(struck: Struck) -> None:
+    known = [fault.name for fault in everything(struck.ground.made)]
+    assert len(set(known)) == len(known) > 60
+    assert {fault.name for fault in a_few(struck.ground.made)} <= set(known)
 
 
 def computed(ended: Ended) -> list[str]:
