@@ -16,27 +16,12 @@ from faulting.ground import Ground
 from faulting.seeding import Reference
 
 _LONG = (
-    "profile",
-    "validate",
-    "check_labels",
-    "pretrain",
-    "baselines",
-    "finetune",
-    "robustness",
-    "floors",
-)
+    "profile", "validate", "check_labels", "pretrain", "baselines", "finetune", "robustness", "floors",
+)  # fmt: skip
 _SHOWN = ("validate", "audit", "explain")  # stages with artifacts for people
 _STORED = (
-    "ingest",
-    "clean",
-    "augment",
-    "tokenize",
-    "pack",
-    "pretrain",
-    "finetune",
-    "quality",
-    "report",
-)
+    "ingest", "clean", "augment", "tokenize", "pack", "pretrain", "finetune", "quality", "report",
+)  # fmt: skip
 Injection = Callable[[Ground, str], str]  # gives what was seen
 
 
@@ -74,6 +59,8 @@ def everything(made: Reference) -> list[Fault]:
         _at(made, "SIGKILL while registering", kills.while_registering, ["the model"]),
         _at(made, "SIGTERM", kills.terminate, _LONG[1:4], unfinished=2),
         _at(made, "MLflow killed", tracking.kill_server, ("clean", "pretrain", "decide"), unfinished=3),
+        _at(made, "MLflow and night killed", tracking.kill_both, ("clean", "finetune"), unfinished=3),
+        _at(made, "SIGKILL while delivering", tracking.kill_delivery, ("clean", "finetune"), unfinished=3),
         _at(made, "bit flipped", damage.flip, _STORED),
         _at(made, "bit of a manifest flipped", damage.flip_manifest, _STORED),
         _at(made, "bit flipped meanwhile", damage.flip_while_running, ("augment", "finetune"), unfinished=2),
