@@ -6,7 +6,7 @@ One small night is left alone. Every fault then strikes a night in a home of its
 there must end well, and leave what the undisturbed one left: the same bytes in the store, every
 figure in MLflow once, every row kept or quarantined, no lock, lease, process or work left behind.
 Results are written line by line, so a harness that is stopped goes on where it was. The last line
-is JSON; the exit status is 1 if a fault was not survived.
+is JSON; the exit status is 1 if a fault was not survived, or none struck.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def main() -> None:
     wanted = [f for f in known if any(word in f.kind for word in asked.kinds)][: asked.most]
     results = run_all(wanted, made, folder, asked.jobs)
     show(results)
-    sys.exit(not all(result.survived for result in results))
+    lost = [result for result in results if result.survived is False]
+    sys.exit(bool(lost) or not any(result.survived for result in results))
 
 
 def run_all(faults: Sequence[Fault], made: Reference, folder: Path, jobs: int) -> list[Result]:
@@ -154,8 +155,8 @@ def show(results: list[Result]) -> None:
     struck = [r for r in results if r.survived is not None]
     lived = Counter(r.kind for r in struck if r.survived)
     kinds = {kind: [lived[kind], n] for kind, n in Counter(r.kind for r in struck).items()}
-    good = sum(lived.values())
-    print("\n" + json.dumps({"faults": len(struck), "survived": good, "by_kind": kinds}))
+    told = {"faults": len(struck), "survived": lived.total(), "missed": len(results) - len(struck)}
+    print("\n" + json.dumps({**told, "by_kind": kinds}))
 
 
 if __name__ == "__main__":

@@ -120,6 +120,10 @@ class Store:
         shutil.rmtree(self.scratches / f"{stage}-{key}", ignore_errors=True)
         clear(self._working())
 
+    def drop_work(self) -> None:
+        """Delete all work in progress, whichever machine left it; only for when no run is going on."""
+        shutil.rmtree(self._working(), ignore_errors=True)
+
     @property
     def scratches(self) -> Path:
         """The folder of all scratch folders."""

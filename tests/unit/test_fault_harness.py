@@ -94,6 +94,8 @@ def test_an_interrupted_harness_goes_on_with_what_was_not_survived(
     assert len(struck) == 2
     assert [(r.kind, r.survived) for r in again] == [("kill", True), ("flip", True)]
     capsys.readouterr()
-    faults.show([*again, faults.inject(fault("flip", breaks), made, tmp_path)])
+    more = [faults.inject(fault("flip", how), made, tmp_path) for how in (breaks, misses)]
+    faults.show([*again, *more])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told == {"faults": 3, "survived": 2, "by_kind": {"kill": [1, 1], "flip": [1, 2]}}
+    assert told.pop("by_kind") == {"kill": [1, 1], "flip": [1, 2]}
+    assert told == {"faults": 3, "survived": 2, "missed": 1}
