@@ -55,6 +55,8 @@ def everything(made: Reference) -> list[Fault]:
         _at(made, "SIGKILL after the commit", kills.after_commit, made.places, unfinished=2),
         _at(made, "SIGKILL inside a stage", kills.inside, _LONG, unfinished=2),
         _at(made, "SIGKILL at any moment", kills.at_a_moment, "abcdefgh"),
+        [Fault("SIGKILL in a new home", "before the tables", kills.in_new_home, None),
+         *(Fault("SIGKILL in a new home", f"moment {n}", kills.at_a_moment, None) for n in (1, 2))],
         _at(made, "SIGKILL while reporting", kills.while_reporting, _SHOWN),
         _at(made, "SIGKILL while registering", kills.while_registering, ["the model"]),
         _at(made, "SIGTERM", kills.terminate, _LONG[1:4], unfinished=2),

@@ -42,6 +42,13 @@ def while_registering(ground: Ground, _: str) -> str:
     return "half a model in MLflow"
 
 
+def in_new_home(ground: Ground, _: str) -> str:
+    """SIGKILL to the flow process when MLflow's first tables are made and not yet in place."""
+    strike(ground, "os.rename", "*/mlflow.db", signal.SIGKILL)
+    _require(not (ground.home / "mlflow.db").exists(), "the tables were in place")
+    return "MLflow's tables made aside"
+
+
 def inside(ground: Ground, title: str) -> str:
     """SIGKILL to the night and its servers at a random moment inside a stage."""
     delay = random.Random(f"inside {title}").uniform(0, _LATEST * ground.made.seconds[title])

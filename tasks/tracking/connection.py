@@ -5,8 +5,6 @@ MLflow is imported where it is used, since that takes over a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,6 +12,7 @@ from urllib.request import urlopen
 
 from filelock import FileLock
 
+from tasks.disk import flush
 from tasks.errors import UserError
 from tasks.settings import Environment
 from tasks.tracking.patience import Patient
@@ -33,9 +32,9 @@ def _client_for(uri: str) -> Patient:
         if uri.startswith("http"):
             # Asked once, since MLflow's own client would retry for minutes before it says no.
             urlopen(f"{uri}/health", timeout=10).close()
-        with _alone(uri):  # whoever comes first makes the tables
-            client = MlflowClient(uri)
-            client.search_experiments(max_results=1)
+        make_tables(uri)
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLflow at {uri} does not answer: {error}",
@@ -44,16 +43,27 @@ def _client_for(uri: str) -> Patient:
     return Patient(client)
 
 
-@contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """One process at a time on a database file; a server sees to that itself."""
+def make_tables(uri: str) -> None:
+    """Make a database file with all its tables, unless it is there; a server sees to that itself.
+
+    It is made aside, so that it is there whole or not at all: MLflow makes the tables one by one, and
+    cannot go on where a process was killed that made them, or where another one makes them too.
+    """
+    from mlflow import MlflowClient
+
     if not uri.startswith("sqlite:///"):
-        yield
         return
-    path = Path(uri.removeprefix("sqlite:///"))
+    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        yield
+        if path.exists():
+            return
+        part = path.with_suffix(".part")
+        for left in (part, Path(f"{part}-journal")):
+            left.unlink(missing_ok=True)
+        MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
+        flush(part)
+        part.replace(path)
 
 
 def client() -> MlflowClient:

@@ -49,6 +49,36 @@ def test_processes_that_first_ask_at_the_same_moment_are_all_answered(tmp_path: 
     assert len({out for out, _ in told}) == 1
 
 
+@pytest.mark.slow
+def test_a_first_question_that_is_killed_half_way_leaves_no_half_made_tables(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "runs"
+    environment = {**os.environ, "PLUMBLINE_HOME": str(home)}
+    environment.pop("PLUMBLINE_TRACKING_URI", None)
+    line = [sys.executable, "-c", FIRST_QUESTION]
+    killed = subprocess.Popen(
+        line, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert killed.stdin is not None
+    killed.stdin.write(b"\n")
+    killed.stdin.flush()
+    part = home / "mlflow.part"
+    deadline = time.monotonic() + 120
+    while not (part.exists() and part.stat().st_size > 100_000):  # of some 600,000
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    killed.kill()
+    killed.communicate()
+    assert not (home / "mlflow.db").exists()
+    done = subprocess.run(
+        line, env=environment, input="\n", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not part.exists()
+
+
 def test_a_model_that_two_nights_settle_at_once_is_registered_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
