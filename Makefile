@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare search ablate repair ui deploy worker check test test-fast bench lock clean purge
+.PHONY: help nightly prepare search ablate repair ui deploy worker check test test-fast bench faults lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -58,6 +58,9 @@ test-fast: $(READY) ## the unit tests that take seconds
 
 bench: $(READY) benchmarks/.packages ## measure against the peers: BENCH=training|budget|ner|kills|endurance|packing|curation|planted|planted_labels|drift|night|serving|hallucination|tracing ARGS=--quick (PLUMBLINE_DATA=folder adds real text)
 	@PYTHONPATH=$(CURDIR)/benchmarks/.packages $(BIN)/python benchmarks/$(BENCH).py $(ARGS)
+
+faults: $(READY) ## kill, damage, starve and mislead nights, and see whether the next one makes it good: ARGS=--quick
+	@$(BIN)/python benchmarks/faults.py $(ARGS)
 
 benchmarks/.packages: $(READY) benchmarks/requirements.lock
 	@rm -rf $@ && $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --target $@ -r benchmarks/requirements.lock

@@ -17,6 +17,7 @@ import psutil
 
 from tasks.errors import UserError
 from tasks.settings import EMBEDDED, Environment
+from tasks.tracking.connection import make_tables
 
 HOST = "127.0.0.1"
 POOLS = ("cpu", "gpu")
@@ -44,6 +45,7 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
     }
     # The page in the browser must be told which port its API has.
     more = {"PREFECT_SERVER_UI_API_URL": f"{addresses['prefect'][0]}/api"}
+    make_tables(environment.tracking)  # whole, however soon the server is stopped
     processes = {
         name: _start(command, logs / f"{name}.log", more) for name, command in commands.items()
     }

@@ -17,7 +17,11 @@ DISK_REASONS = {
     errno.EFBIG: "a file grew past the limit set for this process",
     errno.EROFS: "it is on a read-only file system",
 }
-_PATH_REASONS = {errno.EACCES: "it is not writable", errno.ENOTDIR: "a part of its path is a file"}
+_PATH_REASONS = {
+    errno.EACCES: "it is not writable",
+    errno.EPERM: "a file or folder in it may not be changed",
+    errno.ENOTDIR: "a part of its path is a file",
+}
 
 
 def flush(path: Path) -> None:

@@ -121,6 +121,8 @@ class Stage:
             reused = record is not None
             if record is None:
                 record = self._compute(store, key, title, given, run)
+            else:
+                store.tidy(self.name, key)
         if run is not None:
             seconds = time.perf_counter() - started
             folder = store.fetch(record)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,25 +19,9 @@ from pydantic import ValidationError
 
 from tasks.disk import flush, friendly_disk_errors
 from tasks.errors import UserError
+from tasks.leftovers import clear, own_name
+from tasks.manifest import MANIFEST, Manifest, describe, intact, read_manifest, sealed_manifest
 from tasks.records import Frozen, Outcome, Record
-
-MANIFEST = "manifest.json"
-_CHUNK = 1 << 20
-_verified: dict[Path, tuple[tuple[int, int, int], ...]] = {}
-
-
-class FileEntry(Frozen):
-    """Size in bytes and SHA-256 of one file."""
-
-    size: int
-    sha256: str
-
-
-class Manifest(Frozen):
-    """The last file written to a folder: its record, and what every other file must be."""
-
-    record: Record
-    files: dict[str, FileEntry]
 
 
 class Stored(Frozen):
@@ -113,8 +96,9 @@ class Store:
     @contextmanager
     def work(self, stage: str, key: str) -> Iterator[Path]:
         """A private, empty folder to write into, removed afterwards whatever happens."""
-        folder = self._aside() / "work" / f"{stage}-{key[:16]}-{uuid.uuid4().hex[:8]}"
+        folder = self._working() / own_name(f"{stage}-{key[:16]}")
         with friendly_disk_errors(self.root):
+            clear(self._working())
             folder.mkdir(parents=True)
             try:
                 yield folder
@@ -127,6 +111,18 @@ class Store:
         with friendly_disk_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def tidy(self, stage: str, key: str) -> None:
+        """Delete what a process left that was killed just after it had stored a folder.
+
+        To be called by who holds the lock of the folder.
+        """
+        shutil.rmtree(self.scratches / f"{stage}-{key}", ignore_errors=True)
+        clear(self._working())
+
+    def drop_work(self) -> None:
+        """Delete all work in progress, whichever machine left it; only for when no run is going on."""
+        shutil.rmtree(self._working(), ignore_errors=True)
 
     @property
     def scratches(self) -> Path:
@@ -159,7 +155,7 @@ class Store:
                 self._fs.pipe_file(f"{self._base}/{name}", content)
                 return
             target = Path(self._base, name)
-            aside = self._aside() / "work" / f"{name}-{uuid.uuid4().hex[:8]}"
+            aside = self._working() / own_name(name)
             aside.parent.mkdir(parents=True, exist_ok=True)
             try:
                 aside.write_bytes(content)
@@ -187,10 +183,10 @@ class Store:
             stage=stage, key=key, uri=f"{self.root}/{stage}/{key}", digest=digest.hexdigest(),
             seconds=round(seconds, 3), outcome=outcome,
         )  # fmt: skip
-        manifest = Manifest(record=record, files=files).model_dump_json(indent=1)
+        manifest = sealed_manifest(record, files).model_dump_json(indent=1)
         with friendly_disk_errors(self.root):
             self._move_into_place(folder, stage, key, manifest)
-        shutil.rmtree(self._aside() / "scratch" / f"{stage}-{key}", ignore_errors=True)
+        self.tidy(stage, key)
         return record
 
     def _move_into_place(self, folder: Path, stage: str, key: str, manifest: str) -> None:
@@ -206,7 +202,7 @@ class Store:
             flush(path)
         target_path = Path(self._base, stage, key)
         target_path.parent.mkdir(parents=True, exist_ok=True)
-        damaged = self._aside() / "work" / f"damaged-{uuid.uuid4().hex[:8]}"
+        damaged = self._working() / own_name("damaged")
         if target_path.exists():  # or find() would have returned it
             target_path.rename(damaged)
         folder.rename(target_path)
@@ -237,48 +233,9 @@ class Store:
             if not self.local:
                 shutil.rmtree(self.cache / "fetched" / stage / key, ignore_errors=True)
 
+    def _working(self) -> Path:
+        return self._aside() / "work"
+
     def _aside(self) -> Path:
         """Work in progress stays on the store's own file system, so that a move is atomic."""
         return Path(self._base, ".aside") if self.local else self.cache
-
-
-def describe(path: Path) -> FileEntry:
-    """Size and digest of a file, read in chunks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
-            digest.update(chunk)
-    return FileEntry(size=path.stat().st_size, sha256=digest.hexdigest())
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a finished folder.
-
-    Raises:
-        FileNotFoundError: The folder is not finished.
-        ValidationError: The manifest is damaged.
-    """
-    return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-
-
-def intact(folder: Path) -> bool:
-    """Whether a folder is finished and every file is, byte for byte, what the manifest says.
-
-    Within one process a folder is read once: after that, sizes and times tell whether it changed.
-    """
-    try:
-        manifest = read_manifest(folder)
-        stamp = tuple(_stamp(folder / name) for name in (MANIFEST, *manifest.files))
-        if _verified.get(folder) == stamp:
-            return True
-        whole = all(describe(folder / name) == entry for name, entry in manifest.files.items())
-    except (OSError, ValidationError):
-        return False
-    if whole:
-        _verified[folder] = stamp
-    return whole
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino

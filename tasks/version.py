@@ -16,7 +16,8 @@ from tasks.settings import ROOT
 PACKAGES = ("tasks", "expectations", "models")
 # The mechanism moves and records results but does not change them.
 MECHANISM = frozenset(
-    f"tasks.{m}" for m in ("stage", "store", "disk", "console", "settings", "version", "log")
+    f"tasks.{m}"
+    for m in "stage store manifest leftovers processes disk console settings version log".split()
 )
 # Sections are part of the key by value; a new field elsewhere must not recompute the world.
 MECHANISM |= {"tasks.configuration", "tasks.records", "tasks.errors"}

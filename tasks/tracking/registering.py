@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tasks.manifest import MANIFEST, read_manifest
 from tasks.records import Night, Record
 from tasks.settings import ROOT, Environment
 from tasks.stage import open_store
-from tasks.store import MANIFEST, read_manifest
 from tasks.tracking.connection import client
 from tasks.tracking.patience import patiently
 from tasks.tracking.registry import (
@@ -62,14 +62,16 @@ def settle(
     """
     name = Environment().model_name
     promoted = decided.outcome.metrics.get("promoted", 0.0) > 0
-    found = version_of(candidate.digest)
-    if found is None:
-        lineage = {CORPUS: corpus.digest if corpus else "", START: start or ""}
-        found = patiently(
-            lambda: _register(
-                name, night, candidate, decided, held, lineage, calibrated, promoted=promoted
+    # Two nights with one model must not both find that it is not registered.
+    with open_store().lock("register", candidate.digest):
+        found = version_of(candidate.digest)
+        if found is None:
+            lineage = {CORPUS: corpus.digest if corpus else "", START: start or ""}
+            found = patiently(
+                lambda: _register(
+                    name, night, candidate, decided, held, lineage, calibrated, promoted=promoted
+                )
             )
-        )
     held_now = current()
     serving = held_now is not None and held_now.version == found.version
     if not promoted:

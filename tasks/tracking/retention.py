@@ -86,6 +86,7 @@ def sweep(store: Store, found: Sweep) -> int:
         )
     for folder in found.unused:
         store.remove(folder.stage, folder.key)
+    store.drop_work()  # of machines that are gone; a living machine clears away its own
     return sum(folder.size for folder in found.unused)
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from commands import command, run
 
-from tasks.store import intact
+from tasks.manifest import intact
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from commands import ROOT, SMOKE, Ran, command, run
 
-from tasks.store import Manifest, intact, read_manifest
+from tasks.manifest import Manifest, intact, read_manifest
 
 STAGES = (
     "ingest profile snapshot drift validate clean profile_clean snapshot_clean drift_clean "

@@ -6,9 +6,9 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.errors import UserError
+from tasks.manifest import MANIFEST
 from tasks.records import Outcome, Record
 from tasks.stage import stage
-from tasks.store import MANIFEST
 from tasks.tracking import history, runs
 
 

@@ -81,9 +81,12 @@ def test_the_champion_and_what_it_started_from_stay_whole_and_other_versions_kee
 def test_deleting_frees_the_unused_folders_and_nothing_else() -> None:
     monday, tuesday = night("monday"), night("tuesday")
     store = open_store()
+    elsewhere = Path(store.root, ".aside", "work", "finetune-k~a-machine-that-is-gone~1:1~abc")
+    elsewhere.mkdir()
     found = retention.survey(store, 1)
     freed = retention.sweep(store, found)
     assert freed == sum(folder.size for folder in found.unused) > 0
+    assert not elsewhere.exists()
     assert store.find("finetune", monday[0].key) is None
     assert store.find("finetune", tuesday[0].key) == tuesday[0]
     assert unused(keep=1) == set()
@@ -93,9 +96,12 @@ def test_nothing_is_deleted_while_a_run_is_going_on() -> None:
     monday, _ = night("monday"), night("tuesday")
     found = retention.survey(open_store(), 1)
     runs.open_night("going", Configuration(), None)
+    elsewhere = Path(open_store().root, ".aside", "work", "finetune-k~another-machine~1:1~abc")
+    elsewhere.mkdir()
     with pytest.raises(UserError, match="'going' is going on"):
         retention.sweep(open_store(), found)
     assert open_store().find("finetune", monday[0].key) == monday[0]
+    assert elsewhere.exists()
 
 
 def test_keeping_no_night_is_refused() -> None:

@@ -20,11 +20,11 @@ from tasks.corpus.labels.conflicts import conflicts
 from tasks.corpus.labels.models import combined, folds
 from tasks.corpus.sources.fictional import generate
 from tasks.log import Log
+from tasks.manifest import Manifest
 from tasks.promotion.page.read import Shelf
 from tasks.promotion.page.sections import build
 from tasks.promotion.report import render
 from tasks.records import Outcome, Record
-from tasks.store import Manifest
 from tasks.tracking import registry
 
 WORDS = {

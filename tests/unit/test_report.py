@@ -12,6 +12,7 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.log import Log
+from tasks.manifest import Manifest
 from tasks.promotion.page.data import conservation, released
 from tasks.promotion.page.difference import changes
 from tasks.promotion.page.explained import shaded, weigh
@@ -19,7 +20,6 @@ from tasks.promotion.page.plots import ticks
 from tasks.promotion.page.read import Shelf
 from tasks.promotion.report import NightHeader, fill_header, report
 from tasks.records import Outcome, Point, Record, Rows
-from tasks.store import Manifest
 from tasks.training.outlook import write_outlook
 
 EVIL = '<script>alert("x")</script><img src=http://evil.example/a.png> & "quoted"'

@@ -7,7 +7,7 @@ import pytest
 from tasks.configuration import Cleaning, Pretraining
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.records import Outcome, Rows
-from tasks.stage import stage
+from tasks.stage import open_store, stage
 
 calls: list[str] = []
 
@@ -74,6 +74,14 @@ def test_a_damaged_input_is_recomputed_not_used() -> None:
     (Path(record.uri) / "text.txt").write_text("tampered")
     assert letters(config=Cleaning(), seed=1) == record
     assert calls == ["letters", "letters"]
+
+
+def test_checkpoints_of_a_process_killed_after_its_commit_go_when_its_result_is_reused() -> None:
+    record = letters(config=Cleaning(), seed=1)
+    scratch = open_store().scratch("letters", record.key)
+    (scratch / "step-10").write_text("x")
+    assert letters(config=Cleaning(), seed=1) == record
+    assert not scratch.exists()
 
 
 def test_an_unforeseen_error_names_the_stage_and_keeps_the_traceback(tmp_path: Path) -> None:

@@ -1,10 +1,16 @@
 """The store: whole or absent, and never a wrong result."""
 
+import errno
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tasks.disk import friendly_disk_errors
 from tasks.errors import UserError
+from tasks.leftovers import own_name
 from tasks.records import Outcome
 from tasks.store import Store
 
@@ -52,6 +58,28 @@ def test_a_damaged_folder_counts_as_absent(store: Store, damage: str) -> None:
         store.fetch(record)
 
 
+def test_no_flipped_bit_of_a_manifest_changes_what_is_found(store: Store) -> None:
+    record = committed(store)
+    path = Path(record.uri) / "manifest.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << place % 8
+        path.write_bytes(spoilt)
+        assert store.find("count", "k1") in (None, record), (place, chr(whole[place]))
+    path.write_bytes(whole)
+    assert store.find("count", "k1") == record
+
+
+def test_a_folder_from_before_there_were_seals_is_still_found(store: Store) -> None:
+    record = committed(store)
+    path = Path(record.uri) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["seal"]
+    path.write_text(json.dumps(manifest))
+    assert store.find("count", "k1") == record
+
+
 def test_a_damaged_folder_is_replaced_by_the_next_commit(store: Store) -> None:
     record = committed(store)
     (Path(record.uri) / "sub" / "words.txt").write_text("x")
@@ -77,6 +105,32 @@ def test_scratch_outlives_a_failure_and_ends_with_success(store: Store) -> None:
     assert (store.scratch("count", "k1") / "step-10").exists()
     committed(store)
     assert not scratch.exists()
+
+
+NAME = "from tasks.leftovers import own_name; print(own_name('count-k1'))"
+
+
+@pytest.mark.parametrize("how", ["computed", "reused"])
+def test_what_a_killed_process_left_goes_and_what_a_living_one_works_on_stays(
+    store: Store, tmp_path: Path, how: str
+) -> None:
+    working = tmp_path / "store" / ".aside" / "work"
+    dead = subprocess.run([sys.executable, "-c", NAME], capture_output=True, text=True, check=True)
+    living = own_name("count-k2")
+    for name in (dead.stdout.strip(), living, "count-k3-unnamed"):
+        (working / name).mkdir(parents=True)
+        (working / name / "half.txt").write_text("ha")
+    if how == "computed":
+        committed(store)
+    else:
+        store.tidy("count", "k1")
+    assert {p.name for p in working.iterdir()} == {living, "count-k3-unnamed"}
+
+
+def test_what_may_not_be_changed_is_one_error_that_names_the_store() -> None:
+    wanted = r"the store s cannot be written.*may not be changed"
+    with pytest.raises(UserError, match=wanted), friendly_disk_errors("s"):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_a_remote_store_gives_back_what_was_put(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import orjson
 import polars as pl
 
 from tasks.log import CURVE
+from tasks.manifest import MANIFEST, read_manifest
 from tasks.records import Outcome, Point
-from tasks.store import MANIFEST, read_manifest
 
 
 class Shelf:
