@@ -112,8 +112,9 @@ def _trace(
             trained["pretrain"], trained["tokenize"], prepared["clean"],
             config=c.trace, seed=c.seed,
         )  # fmt: skip
+    rows = prepared["augment" if c.tokenize.made_up else "clean"]
     found["trace"] = trace(
-        asked, prepared["augment"], prepared["profile"], prepared["clean"],
+        asked, rows, prepared["profile"], prepared["clean"],
         found.get("encode_rows"), trained["pretrain"], config=c.trace,
     )  # fmt: skip
     return found

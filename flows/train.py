@@ -104,7 +104,8 @@ def material_from(
     """
     replayed = _replayed(c, prepared, tonight or prepared["augment"])
     tokenized = tokenize(prepared["augment"], replayed, begun, config=c.tokenize, seed=c.seed)
-    packed = pack(tokenized, prepared["correct"], config=c.tokenize, seed=c.seed)
+    weights = prepared["correct"] if c.tokenize.row_weights else None
+    packed = pack(tokenized, weights, config=c.tokenize, seed=c.seed)
     found = {"tokenize": tokenized, "pack": packed}
     return found | ({"start": begun} if begun else {})
 

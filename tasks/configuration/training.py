@@ -21,6 +21,16 @@ class Tokenization(Section):
         50_000_000, ge=10_000, le=2_000_000_000,
         description="Of more training text, about so much is learnt from (characters)",
     )  # fmt: skip
+    made_up: bool = Field(
+        False,
+        description="Pretrain on augmented rows too, not only fine-tune: within one budget every fact "
+        "is then seen less often, beside facts of people who do not exist",
+    )
+    row_weights: bool = Field(
+        False,
+        description="Weigh pretraining rows as `correct` weighs them, not only fine-tuning rows: the "
+        "weights make labels independent of groups, which pretraining does not see",
+    )
     next_sentence: bool = Field(
         False,
         description="Pack sentence pairs, half of them exchanged, for next-sentence prediction",

@@ -50,7 +50,8 @@ def tokenize(
             nothing is learnt from them here.
         start: Folder of a model that training starts from, or of its bundle, whose
             `tokenizer.json` is then used as it is.
-        config: Size of the vocabulary and case, where one is learnt.
+        config: Size of the vocabulary and case, where one is learnt, and whether made-up rows are
+            encoded; the vocabulary knows their words in any case, since fine-tuning reads them.
         out: Gets `tokenizer.json`, and per split what `SplitWriter` writes, in the corpus's order:
             tokens are uint16 for a vocabulary below 65 536 entries, else int32.
         log: Told how many rows are encoded.
@@ -74,7 +75,7 @@ def tokenize(
     unknown = special_tokens(tokenizer).unknown
     with ExitStack() as stack:
         writers = {s: stack.enter_context(SplitWriter(out, s, dtype, unknown)) for s in SPLITS}
-        _encode(tokenizer, path, writers, log)
+        _encode(tokenizer, path, writers, log, made_up=config.made_up)
         if replayed is not None:
             _encode(tokenizer, replayed / REPLAYED, writers, log, replayed=True)
     stats = {split: writer.stats for split, writer in writers.items()}
@@ -130,14 +131,20 @@ def _encode(
     log: Log,
     *,
     replayed: bool = False,
+    made_up: bool = True,
 ) -> None:
-    """Append every row of a parquet file to its split; replayed rows are training rows."""
+    """Append the rows of a parquet file to their splits; replayed rows are training rows."""
     total = pl.scan_parquet(path).select(pl.len()).collect().item()
+    chosen: tuple[str, ...] = ("row_id", "text", "split", "source")
+    if not made_up and "origin" in pl.read_parquet_schema(path):
+        chosen = (*chosen, "origin")
     done = 0
-    for batch in batches(path, ("row_id", "text", "split", "source")):
+    for batch in batches(path, chosen):
         done += batch.height
         rows = batch.with_columns(split=pl.lit("train")) if replayed else batch
         rows = rows.filter(pl.col("split").is_in(SPLITS))
+        if "origin" in chosen:
+            rows = rows.filter(pl.col("origin") == "original").drop("origin")
         encoded = encode(tokenizer, rows["text"].to_list())
         for split, writer in writers.items():
             here = (rows["split"] == split).arg_true().to_list()

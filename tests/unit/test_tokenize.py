@@ -68,6 +68,24 @@ def test_offsets_cut_the_tokens_into_the_rows_of_a_split(tokenized):
     assert np.load(tokenized / "offsets_test.npy").tolist() == [0]
 
 
+@pytest.mark.parametrize(("made_up", "rows"), [(False, 10), (True, 11)])
+def test_made_up_rows_are_pretrained_on_only_where_asked_for(tmp_path, made_up, rows):
+    folder = corpus(tmp_path / "corpus")
+    read = pl.read_parquet(folder / "corpus.parquet").with_columns(origin=pl.lit("original"))
+    made = read.head(1).with_columns(
+        row_id=pl.lit("row-0~syn0"), text=pl.lit("Xanthippe lives."), origin=pl.lit("synonym")
+    )
+    pl.concat([read, made]).write_parquet(folder / "corpus.parquet")
+    out = tmp_path / "out"
+    out.mkdir()
+    config = Tokenization(vocabulary=200, made_up=made_up)
+    tokenize.fn(folder, config=config, out=out, log=Log())
+    ids = pl.read_parquet(out / "row_ids_train.parquet")["row_id"].to_list()
+    assert (len(ids), "row-0~syn0" in ids) == (rows, made_up)
+    # Fine-tuning reads them in any case, so the vocabulary knows their letters.
+    assert "X" in Tokenizer.from_file(str(out / "tokenizer.json")).get_vocab()
+
+
 def test_a_literal_mask_in_the_text_is_read_as_letters():
     tokenizer = learn(pl.Series(["a [MASK] b [ ] M A S K"] * 3), 200, lowercase=False)
     (ids,) = encode(tokenizer, ["a [MASK] [PAD]"])

@@ -33,12 +33,11 @@ def truths(answer: dict[str, Any]) -> list[str]:
 
 def training_rows(trained: Path, signals: Path) -> pl.DataFrame:
     """`row_id`, `text`, `source`, `origin`, and `duplicates`: rows of its cluster in the source."""
-    wanted = ("row_id", "text", "source", "origin", "parent")
     rows = (
-        pl.scan_parquet(trained / "corpus.parquet")
+        pl.read_parquet(trained / "corpus.parquet")
         .filter(pl.col("split") == "train")
-        .select(*wanted)
-        .collect()
+        .pipe(_with_origins)
+        .select("row_id", "text", "source", "origin", "parent")
     )
     clusters = pl.read_parquet(signals / "signals.parquet", columns=["row_id", "near_cluster"])
     sizes = clusters.drop_nulls().with_columns(
@@ -52,6 +51,13 @@ def training_rows(trained: Path, signals: Path) -> pl.DataFrame:
         .with_columns(pl.col("duplicates").fill_null(1))
         .drop("own", "parent")
     )  # fmt: skip
+
+
+def _with_origins(rows: pl.DataFrame) -> pl.DataFrame:
+    """Where rows come from: without augmentation none is made up."""
+    if "origin" in rows.columns:
+        return rows
+    return rows.with_columns(origin=pl.lit("original"), parent=pl.lit(None, pl.String))
 
 
 class Withheld:
