@@ -72,7 +72,7 @@ def test_a_stage_depends_on_the_contents_of_its_inputs_not_on_their_keys() -> No
 def test_a_damaged_input_is_recomputed_not_used() -> None:
     record = letters(config=Cleaning(), seed=1)
     (Path(record.uri) / "text.txt").write_text("tampered")
-    assert letters(config=Cleaning(), seed=1) == record
+    assert letters(config=Cleaning(), seed=1).digest == record.digest
     assert calls == ["letters", "letters"]
 
 
