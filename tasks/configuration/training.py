@@ -22,9 +22,9 @@ class Tokenization(Section):
         description="Of more training text, about so much is learnt from (characters)",
     )  # fmt: skip
     made_up: bool = Field(
-        False,
-        description="Pretrain on augmented rows too, not only fine-tune: within one budget every fact "
-        "is then seen less often, beside facts of people who do not exist",
+        True,
+        description="Pretrain on augmented rows too, not only fine-tune: other words for the same facts, "
+        "each seen less often within one budget",
     )
     row_weights: bool = Field(
         False,
