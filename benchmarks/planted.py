@@ -3,8 +3,8 @@
 On the fictional corpus every fact and every defect is known. On real sentences (PLUMBLINE_DATA)
 defects are planted in rows that cleaning had no objection to; see `planting`. Kinds that nothing
 in cleaning looks for show a recall of 0;
-`typos` are rows beyond the noise suite's warning. `false_fact` counts rows that were quarantined for a
-contradiction, `false_fact_flagged` those quarantined or flagged. `leak_inside` is a test sentence
+`typos` are rows beyond the noise suite's warning. `false_fact` counts rows with a statement that was
+outvoted, `false_fact_flagged` those with one that is disputed at all. `leak_inside` is a test sentence
 before a sentence of training, about half of the row's words.
 
     python benchmarks/planted.py [--people 240] [--seeds 3] [--rows 8000] [--quick]

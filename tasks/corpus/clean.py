@@ -30,11 +30,10 @@ from tasks.corpus.disputes import Settled, settle
 from tasks.corpus.duplicates.relations import Relations
 from tasks.corpus.findings import DISPUTED, Finding, faulty
 from tasks.corpus.profile import CORPUS, PROBES, PROFILE, SIGNALS, read_table
-from tasks.corpus.quarantine.shelf import STRUCK
 from tasks.corpus.quarantine.spared import RELEASED, Released, Spared, first_reasons
 from tasks.corpus.quarantine.withdrawn import Withdrawn, taken_out
 from tasks.corpus.repair import repair
-from tasks.corpus.rows import QUARANTINE, digest
+from tasks.corpus.rows import QUARANTINE, QUARANTINE_FILE, STRUCK_FILE, digest
 from tasks.corpus.signals.measure import row_signals
 from tasks.corpus.signals.registry import load_signals
 from tasks.corpus.sources.probes import unseen
@@ -105,8 +104,9 @@ def clean(
     settled = settle(repaired, findings, when, patterns if when.enabled else "", spared)
     findings |= settled.gone
     if settled.shorter:
-        repaired, repairs = _shortened(repaired, repairs, settled)
-        measured = _remeasured(rows, repaired, signals, settings)
+        before = repaired
+        repaired, repairs = _shortened(before, repairs, settled)
+        measured = _remeasured(before, repaired, measured, settings)
         findings |= _judged_again(repaired, measured, list(settled.shorter), config, spared)
         relations = Relations(repaired, settings, out, earlier)
     if settled.gone or settled.shorter:
@@ -198,7 +198,7 @@ def _write(
     gone[places] = True
     repaired.filter(~pl.Series(gone)).write_parquet(out / CORPUS)
     quarantine = _listed(rows, findings)
-    quarantine.write_parquet(out / "quarantine.parquet")
+    quarantine.write_parquet(out / QUARANTINE_FILE)
     repairs.select("row_id", "rule", "count").write_parquet(out / "repairs.parquet")
     summary = report(rows, repaired, quarantine, repairs, back)
     if settled.found.summary:
@@ -206,7 +206,7 @@ def _write(
         settled.found.table.write_parquet(out / TABLE)
         struck = {row: finding for row, (finding, _) in settled.struck.items()}
         kept = {row: finding for row, finding in struck.items() if row not in findings}
-        _listed(rows, kept).write_parquet(out / STRUCK)
+        _listed(rows, kept).write_parquet(out / STRUCK_FILE)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     (out / "clean.json").write_bytes(orjson.dumps(summary, option=options))
 

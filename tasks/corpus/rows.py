@@ -29,6 +29,7 @@ BASE: dict[str, Any] = {
     "row_id": pl.String, "digest": pl.String, "text": pl.String, "label": pl.String,
     "split": pl.String, "source": pl.String, "timestamp": pl.Datetime("us", "UTC"),
 }  # fmt: skip
+QUARANTINE_FILE, STRUCK_FILE = "quarantine.parquet", "struck.parquet"
 QUARANTINE: dict[str, Any] = {
     "row_id": pl.String, "text": pl.String, "reason": pl.String, "detail": pl.String,
     "stage": pl.String, "split": pl.String, "source": pl.String,

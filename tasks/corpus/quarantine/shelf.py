@@ -19,10 +19,9 @@ from tasks.corpus.findings import DISPUTED
 from tasks.corpus.profile import CORPUS
 from tasks.corpus.quarantine.releasing import faults, rule_names
 from tasks.corpus.quarantine.spared import Released
-from tasks.corpus.rows import QUARANTINE, digest
+from tasks.corpus.rows import QUARANTINE, QUARANTINE_FILE, STRUCK_FILE, digest
 from tasks.errors import UserError
 
-FILE, STRUCK = "quarantine.parquet", "struck.parquet"
 ENDINGS = (".csv", ".parquet", ".jsonl")
 _SPLITS = ("train", "validation", "test", "serving")
 
@@ -37,7 +36,7 @@ def gather(folders: Mapping[str, Path]) -> pl.DataFrame:
     """
     frames = [
         pl.read_parquet(folder / name).select(list(QUARANTINE))
-        for name in (FILE, STRUCK)
+        for name in (QUARANTINE_FILE, STRUCK_FILE)
         for folder in folders.values()
         if (folder / name).exists()
     ]

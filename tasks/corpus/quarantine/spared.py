@@ -100,7 +100,9 @@ class Spared(Generic[_Found]):
             gone: Places of the rows that are quarantined all the same.
         """
         lost = self._rows["row_id"].gather(sorted(gone))
-        found = pl.concat(self._lifted)
+        found = pl.concat(self._lifted).unique(
+            maintain_order=True
+        )  # a shortened row is judged twice
         return found.filter(~pl.col("row_id").is_in(lost.implode()))
 
     def _pairs(self) -> pl.Series:

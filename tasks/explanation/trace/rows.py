@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.corpus.rows import QUARANTINE_FILE, STRUCK_FILE
 from tasks.corpus.signals.personal import redacted
 from tasks.explanation.trace.stating import Texts
 
@@ -34,10 +35,10 @@ def truths(answer: dict[str, Any]) -> list[str]:
 def training_rows(trained: Path, signals: Path) -> pl.DataFrame:
     """`row_id`, `text`, `source`, `origin`, and `duplicates`: rows of its cluster in the source."""
     rows = (
-        pl.read_parquet(trained / "corpus.parquet")
+        _with_origins(pl.scan_parquet(trained / "corpus.parquet"))
         .filter(pl.col("split") == "train")
-        .pipe(_with_origins)
         .select("row_id", "text", "source", "origin", "parent")
+        .collect()
     )
     clusters = pl.read_parquet(signals / "signals.parquet", columns=["row_id", "near_cluster"])
     sizes = clusters.drop_nulls().with_columns(
@@ -53,9 +54,9 @@ def training_rows(trained: Path, signals: Path) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _with_origins(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_origins(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Where rows come from: without augmentation none is made up."""
-    if "origin" in rows.columns:
+    if "origin" in rows.collect_schema():
         return rows
     return rows.with_columns(origin=pl.lit("original"), parent=pl.lit(None, pl.String))
 
@@ -76,7 +77,7 @@ class Withheld:
         wanted = ["row_id", "text", "source", "reason", "split"]
         frames = [
             pl.read_parquet(cleaned / name, columns=wanted)
-            for name in ("quarantine.parquet", "struck.parquet")
+            for name in (QUARANTINE_FILE, STRUCK_FILE)
             if (cleaned / name).exists()
         ]
         rows = pl.concat([pl.DataFrame(schema=dict.fromkeys(wanted, pl.String)), *frames])
