@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 
 from tasks.configuration import Configuration
 from tasks.corpus.sources.probes import MASK
+from tasks.corpus.statements.stating import Texts
 from tasks.evaluation.bootstrap import interval
 from tasks.explanation.trace.combine import combined
 from tasks.explanation.trace.gradient_ranking import GradientRanking
 from tasks.explanation.trace.retrieval import Bm25
-from tasks.explanation.trace.stating import Texts
 
 K = 10
 RESULTS = Path(__file__).with_name("results") / "tracing.json"

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from tasks.corpus.statements.stating import Texts
 from tasks.errors import UserError
-from tasks.explanation.trace.stating import Texts
 from tasks.repair.configuration import Repair
 from tasks.repair.corpus import NightRows
 

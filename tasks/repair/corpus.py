@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.corpus.findings import EXACT, NEAR
 from tasks.corpus.rows import digest
-from tasks.explanation.trace.stating import Texts, any_stated
+from tasks.corpus.statements.stating import Texts, any_stated
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.explanation.trace.stating import Texts
+from tasks.corpus.statements.stating import Texts
 from tasks.records import Outcome, Record
 from tasks.stage import stage
 from tasks.tracking import history, runs

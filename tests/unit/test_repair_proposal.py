@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from tasks.corpus.rows import QUARANTINE, digest
+from tasks.corpus.statements.stating import Texts, any_stated
 from tasks.errors import UserError
-from tasks.explanation.trace.stating import Texts, any_stated
 from tasks.log import Log
 from tasks.repair.choosing import accepted, withdrawal
 from tasks.repair.configuration import Repair

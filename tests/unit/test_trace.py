@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from tasks.configuration import Tracing
+from tasks.corpus.statements.stating import ANSWER, ASSERTED, BOTH, NONE, Texts
 from tasks.explanation.trace.combine import best, combined
 from tasks.explanation.trace.retrieval import K1, B, Bm25
 from tasks.explanation.trace.rows import excerpt
-from tasks.explanation.trace.stating import ANSWER, ASSERTED, BOTH, NONE, Texts
 from tasks.explanation.trace.trace import SCHEMA, trace
 from tasks.log import Log
 from tasks.promotion.page.read import Shelf

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.explanation.trace.stating import ANSWER, ASSERTED
+from tasks.corpus.statements.stating import ANSWER, ASSERTED
 
 _DAMPING = 60
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.corpus.rows import QUARANTINE_FILE, STRUCK_FILE
 from tasks.corpus.signals.personal import redacted
-from tasks.explanation.trace.stating import Texts
+from tasks.corpus.statements.stating import Texts
 
 _EXCERPT = 300  # characters
 

@@ -17,6 +17,7 @@ import orjson
 import polars as pl
 
 from tasks.configuration import Tracing
+from tasks.corpus.statements.stating import ASSERTED, STATES, Texts
 from tasks.explanation.trace.combine import best, combined
 from tasks.explanation.trace.retrieval import Bm25
 from tasks.explanation.trace.rows import (
@@ -26,7 +27,6 @@ from tasks.explanation.trace.rows import (
     truths,
     wrong_answers,
 )
-from tasks.explanation.trace.stating import ASSERTED, STATES, Texts
 from tasks.log import Log
 from tasks.records import Outcome
 from tasks.stage import stage
