@@ -244,8 +244,10 @@ def _outcome(
     listed = (f": {listed}" if listed else "") + (
         f"; {sum(returned.values()):,} released" if returned else ""
     )
+    cut = [row for row in repairs.filter(rule=DISPUTED)["row"] if row not in findings]
+    shortened = f" ({len(cut):,} without a disputed sentence)" if cut else ""
     return Outcome(
-        summary=f"{kept:,} kept, {len(findings):,} quarantined{listed}",
+        summary=f"{kept:,} kept{shortened}, {len(findings):,} quarantined{listed}",
         rows=Rows(entered=rows.height, kept=kept, quarantined=len(findings)),
         metrics={
             "rows_kept": float(kept),
@@ -253,6 +255,7 @@ def _outcome(
             "rows_repaired": float(changed),
             **{f"quarantined_{reason}": float(n) for reason, n in counts.items()},
             **disputed,
+            "rows_shortened": float(len(cut)),
             "rows_released": float(sum(returned.values())),
             **{f"released_{reason}": float(n) for reason, n in returned.items()},
         },

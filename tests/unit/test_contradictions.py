@@ -387,6 +387,9 @@ def cleaned(tmp_path: Path, config: Contradictions, released: Released | None = 
     counts = (outcome.rows.entered, outcome.rows.kept, outcome.rows.quarantined)
     assert counts == (5, kept, gone)
     assert outcome.metrics["contradicted_facts"] == 1
+    short = pl.read_parquet(out / "struck.parquet").height
+    assert outcome.metrics["rows_shortened"] == short
+    assert ("without a disputed sentence" in outcome.summary) == bool(short)
     told = orjson.loads((out / "clean.json").read_bytes())["contradictions"]
     assert told["top"][0]["subject"] == "Mira Holt"
     assert [v["texts"] for v in told["top"][0]["versions"]] == [4, 1]
