@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make nightly` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help nightly prepare search ablate repair ui deploy worker check test test-fast bench faults lock clean purge
+.PHONY: help nightly prepare search ablate repair ui stack stack-down deploy worker check test test-fast bench faults lock clean purge
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -38,6 +38,12 @@ repair: $(READY) ## propose rows to take out for a night's wrong answers: NIGHT=
 ui: $(READY) ## serve the Prefect and MLflow UIs on loopback: PREFECT_PORT=4200 MLFLOW_PORT=5000
 	@$(BIN)/plumbline ui --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)
 
+stack: $(READY) ## the team's servers of docker-compose.yml on this machine, in the background: PROFILE=gpu
+	@$(BIN)/plumbline stack up $(if $(PROFILE),--profile $(PROFILE))
+
+stack-down: $(READY) ## stop them; what they hold is kept
+	@$(BIN)/plumbline stack down
+
 deploy: $(READY) ## register pools, schedules and deployments with the running Prefect server
 	@$(BIN)/plumbline deploy
 
@@ -67,7 +73,7 @@ benchmarks/.packages: $(READY) benchmarks/requirements.lock
 	@touch $@
 
 lock: $(READY) ## recompute requirements.lock from pyproject.toml (needs uv)
-	@uv pip compile -q pyproject.toml --extra dev --extra team --python-version 3.11 --no-annotate --no-header -o requirements.lock
+	@uv pip compile -q pyproject.toml --extra dev --extra team --extra scale --python-version 3.11 --no-annotate --no-header -o requirements.lock
 
 clean: ## remove the environment and caches; runs are kept
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flows import data_commands, repair_command, store_commands
+from flows.stack import command as stack_command
 from tasks.configuration import Section
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.settings import ROOT, Environment, load_as, load_configuration
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--prefect-port", type=int, default=4200)
     ui.add_argument("--mlflow-port", type=int, default=5000)
     ui.set_defaults(run=_ui)
+    stack_command.add(commands)
     deploy = commands.add_parser("deploy", help="register deployments with the Prefect server")
     deploy.set_defaults(run=_deploy)
     follow = commands.add_parser("follow", help="train with the first worker that TF_CONFIG names")

@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import NoReturn
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import psutil
 
@@ -128,10 +129,19 @@ def work(root: Path, pool: str) -> NoReturn:
 
 
 def _require_server() -> None:
+    """See that a server answers, and lets us in: its health is for everyone, its version is not."""
     address = os.environ.get("PREFECT_API_URL", "")
+    login = os.environ.get("PREFECT_API_AUTH_STRING")
+    headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
     try:
-        with urlopen(f"{address}/health", timeout=5):  # noqa: S310  (the user's own address)
+        request = Request(f"{address}/admin/version", headers=headers)  # noqa: S310  (the user's own address)
+        with urlopen(request, timeout=5):  # noqa: S310
             return
+    except HTTPError as error:
+        raise UserError(
+            f"the Prefect server at {address} does not let us in ({error.code})",
+            "Set PREFECT_API_AUTH_STRING to what the server's PREFECT_SERVER_API_AUTH_STRING is.",
+        ) from error
     except (ValueError, OSError) as error:
         where = f"at {address}" if address else "on this machine"
         raise UserError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import urlopen
 
+import orjson
 import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -115,6 +116,11 @@ class Environment(BaseSettings):
         return not os.environ.get("PREFECT_API_URL")
 
     @property
+    def stack_folder(self) -> Path:
+        """Where `plumbline stack` keeps its servers' data, logs and notes."""
+        return self.home.absolute() / "stack"
+
+    @property
     def prefect_address_file(self) -> Path:
         """Where `plumbline ui` notes the address of its Prefect API while it runs."""
         return self.home.absolute() / "prefect" / "api_url"
@@ -127,8 +133,9 @@ class Environment(BaseSettings):
         Raises:
             UserError: The home folder cannot be made.
         """
-        if self.embedded and (address := self._address_of_ui()):
-            os.environ["PREFECT_API_URL"] = address
+        if self.embedded:
+            for name, value in self._running_servers().items():
+                os.environ.setdefault(name, value)
         for name, value in {**DEFAULTS, **(EMBEDDED if self.embedded else {})}.items():
             os.environ.setdefault(name, value)
         # Libraries that would write to the user's home folder write to ours.
@@ -143,14 +150,20 @@ class Environment(BaseSettings):
                 "Set PLUMBLINE_HOME to a folder that can.",
             ) from error
 
-    def _address_of_ui(self) -> str | None:
-        """The API of a running `plumbline ui`; a stale note of a killed one is ignored."""
-        try:
-            address = self.prefect_address_file.read_text()
-            with urlopen(f"{address}/health", timeout=1):
-                return address
-        except OSError:
-            return None
+    def _running_servers(self) -> dict[str, str]:
+        """What clients of a running `plumbline stack` or `plumbline ui` are told.
+
+        A stale note of one that was killed is ignored.
+        """
+        for note in (self.stack_folder / "clients.json", self.prefect_address_file):
+            try:
+                text = note.read_text()
+                told = orjson.loads(text) if note.suffix else {"PREFECT_API_URL": text}
+                with urlopen(f"{told['PREFECT_API_URL']}/health", timeout=1):
+                    return dict(told)
+            except (OSError, ValueError, KeyError):
+                continue
+        return {}
 
 
 def load_configuration(path: Path | None = None, overrides: Sequence[str] = ()) -> Configuration:

@@ -1,0 +1,1 @@
+"""The team's servers on one machine without containers: what docker-compose.yml says, natively."""
