@@ -19,10 +19,12 @@ from tasks.corpus.labels.check_labels import check_labels
 from tasks.corpus.profile import profile
 from tasks.corpus.quarantine import releases, withdrawals
 from tasks.corpus.quarantine.withdrawn import Withdrawn
+from tasks.corpus.reuse_rows import reuse_rows
 from tasks.corpus.signals.registry import signals_digest
 from tasks.corpus.sources.readers import source_digest
 from tasks.corpus.statements.fact_patterns import patterns_text
 from tasks.corpus.validate import suites_content, validate
+from tasks.errors import UserError
 from tasks.fairness.audit import audit
 from tasks.fairness.correct import correct
 from tasks.records import Night, Record
@@ -43,13 +45,12 @@ def prepare(
         withdrawn: Texts that are not trained on; leave empty for those that people have withdrawn.
     """
     c = configuration
-    heading("prepare", c.source.location)
+    heading("prepare", c.source.snapshot or c.source.location)
     with runs.subflow("prepare", configuration, night):
         # What lies outside the configuration is given by its contents: unchanged, it reuses a stage.
         suites, released = suites_content(c.validation), releases.now()
-        content = source_digest(c.source)
         patterns = patterns_text(c.contradictions.patterns, c.source.location)
-        raw = ingest(config=c.source, seed=c.seed, content=content)
+        raw = _rows(c)
         before, own = _earlier(c, raw), signals_digest(c.profile.signals)
         signals = profile(raw, before, config=c.profile, own_signals=own)
         drifted = _drift(c, raw, signals)
@@ -82,6 +83,19 @@ def prepare(
         "profile_clean": clean_signals, "validate_clean": verified, "audit": audited,
         "correct": corrected, "augment": augmented, **drifted, **labels,
     }  # fmt: skip
+
+
+def _rows(c: Configuration) -> Record:
+    """The source's rows as they are now, or as a night read them."""
+    if c.source.snapshot is None:
+        return ingest(config=c.source, seed=c.seed, content=source_digest(c.source))
+    try:
+        _, left = history.night(c.source.snapshot, ("ingest",))
+    except UserError as error:
+        raise UserError(
+            f"source.snapshot is {c.source.snapshot!r}: {error.problem}", error.remedy
+        ) from error
+    return reuse_rows(left["ingest"], title="ingest")
 
 
 def _earlier(c: Configuration, raw: Record) -> Record | None:

@@ -23,7 +23,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # Settings that are text whatever they look like.
 _TEXTS = {
     f"source.{name}"
-    for name in ("location", "text", "label", "timestamp", "split", "origin", "probes", "revision")
+    for name in (
+        "location",
+        "snapshot",
+        "text",
+        "label",
+        "timestamp",
+        "split",
+        "origin",
+        "probes",
+        "revision",
+    )
 } | {
     "augment.wordnet",
     "augment.back_translation",

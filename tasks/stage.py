@@ -38,6 +38,7 @@ from prefect.states import Completed
 from prefect.utilities.asyncutils import run_coro_as_sync
 from pydantic import BaseModel
 
+from tasks.again import is_outdated
 from tasks.configuration import aside
 from tasks.console import Bar, say
 from tasks.disk import disk_errno
@@ -118,6 +119,8 @@ class Stage:
         key = self.key(given)
         with store.lock(self.name, key):
             record = store.find(self.name, key)
+            if is_outdated(title, store.finished(self.name, key) if record else 0.0):
+                record = None
             reused = record is not None
             if record is None:
                 record = self._compute(store, key, title, given, run)

@@ -65,6 +65,10 @@ class Store:
             return None
         return read_manifest(folder).record if folder is not None else None
 
+    def finished(self, stage: str, key: str) -> float:
+        """When a folder that is there was finished (s since 1970)."""
+        return float(self._fs.modified(f"{self._base}/{stage}/{key}/{MANIFEST}").timestamp())
+
     def fetch(self, record: Record) -> Path:
         """The record's folder as a local path, verified.
 
@@ -196,6 +200,7 @@ class Store:
                 self._fs.rm(target, recursive=True)
             self._fs.put(str(folder) + "/", target + "/", recursive=True)
             self._fs.pipe_file(f"{target}/{MANIFEST}", manifest.encode())
+            self._keep_fetched(folder, stage, key, manifest)
             return
         (folder / MANIFEST).write_text(manifest)
         for path in [*folder.rglob("*"), folder]:
@@ -208,6 +213,14 @@ class Store:
         folder.rename(target_path)
         shutil.rmtree(damaged, ignore_errors=True)
         flush(target_path.parent)
+
+    def _keep_fetched(self, folder: Path, stage: str, key: str, manifest: str) -> None:
+        """What was just sent away need not be fetched back."""
+        fetched = self.cache / "fetched" / stage / key
+        shutil.rmtree(fetched, ignore_errors=True)
+        fetched.parent.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).write_text(manifest)
+        folder.rename(fetched)
 
     def folders(self) -> list[Stored]:
         """Every finished folder, in the order of stage and key."""

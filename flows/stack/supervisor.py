@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import orjson
 
@@ -112,10 +113,10 @@ class Supervisor:
 
     def _look(self, service: Service) -> None:
         """Say so once a service that is starting has become ready."""
-        if self._states.get(service.name) == STARTING and service.name not in self._ended:
-            if self._is_ready(service):
-                self._was_ready.add(service.name)
-                self._say(service.name, READY)
+        starting = self._states.get(service.name) == STARTING and service.name not in self._ended
+        if starting and self._is_ready(service):
+            self._was_ready.add(service.name)
+            self._say(service.name, READY)
 
     def _is_ready(self, service: Service) -> bool:
         if not service.check:
@@ -202,7 +203,7 @@ def process_environment(service: Service) -> dict[str, str]:
     return {**kept, "PATH": os.pathsep.join(places), **service.environment}
 
 
-def _identity(user: str | None) -> dict[str, object]:
+def _identity(user: str | None) -> dict[str, Any]:
     """How a process becomes another user, which root alone can."""
     if user is None:
         return {}

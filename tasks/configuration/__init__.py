@@ -17,7 +17,7 @@ from tasks.configuration.corpus import (
 from tasks.configuration.heads import Finetuning, Headed, Labelled, Pairs, Tagging
 from tasks.configuration.judging import Decision, Evaluation, Explanation, Tracing
 from tasks.configuration.people import Augmentation, Fairness
-from tasks.configuration.run import Configuration
+from tasks.configuration.run import Configuration, StageTitle
 from tasks.configuration.section import ASIDE, Section, aside
 from tasks.configuration.training import Baselines, Pretraining, Tokenization
 
@@ -42,6 +42,7 @@ __all__ = [
     "Profiling",
     "Section",
     "Source",
+    "StageTitle",
     "Tagging",
     "Tokenization",
     "Tracing",

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from expectations.rules import chosen_rules
 from expectations.suite_files import SuiteError
-from tasks.configuration.section import Section
+from tasks.configuration.section import ASIDE, Section
 
 
 class Defects(Section):
@@ -44,6 +44,11 @@ class Source(Section):
         "fictional", min_length=1,
         description="`fictional`, a hub dataset (`owner/name` or `owner/name:configuration`), or a "
         "path, folder, glob or URL of text files",
+    )  # fmt: skip
+    snapshot: str | None = Field(
+        None, min_length=1, json_schema_extra=ASIDE,
+        description="A night's name or MLflow run id, or `last`: take the rows that it read, rather than "
+        "read the source again",
     )  # fmt: skip
     format: Literal["auto", "parquet", "csv", "jsonl", "json", "txt", "hub"] = Field(
         "auto", description="File format; `auto` goes by the file ending"

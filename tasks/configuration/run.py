@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from tasks.configuration.corpus import (
@@ -15,14 +17,28 @@ from tasks.configuration.corpus import (
 from tasks.configuration.heads import Finetuning, Pairs, Tagging
 from tasks.configuration.judging import Decision, Evaluation, Explanation, Tracing
 from tasks.configuration.people import Augmentation, Fairness
-from tasks.configuration.section import Section
+from tasks.configuration.section import ASIDE, Section
 from tasks.configuration.training import Baselines, Pretraining, Tokenization
+
+# The stages of a night by their titles, in the order in which they run.
+StageTitle = Literal[
+    "ingest", "profile", "snapshot", "drift", "validate", "clean",
+    "profile_clean", "snapshot_clean", "drift_clean", "validate_clean",
+    "audit", "augment", "correct", "check_labels",
+    "replay", "tokenize", "pack", "pretrain", "baselines", "finetune", "tag", "pairs",
+    "quality", "calibration", "hallucination", "group_metrics", "robustness", "floors",
+    "encode_rows", "trace", "explain", "decide", "report",
+]  # fmt: skip
 
 
 class Configuration(Section):
     """Everything one nightly run is told."""
 
     seed: int = Field(20, ge=0, lt=2**31, description="Seed of every random choice")
+    start_from: StageTitle | None = Field(
+        None, json_schema_extra=ASIDE,
+        description="Compute again from this stage on; without one, whatever is unchanged is reused",
+    )  # fmt: skip
     source: Source = Field(Source(), description="Where the text comes from")
     profile: Profiling = Field(Profiling(), description="Duplicates, leaks, groups")
     validation: Validation = Field(Validation(), description="Which suites judge the data")

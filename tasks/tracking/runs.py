@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from tasks.again import starting_from
 from tasks.processes import identity, is_dead
 from tasks.records import Night
 from tasks.settings import ROOT
@@ -69,7 +70,8 @@ def subflow(name: str, configuration: BaseModel, night: Night | None) -> Iterato
     token = _current.set(run_id)
     succeeded = False
     try:
-        yield night
+        with starting_from(getattr(configuration, "start_from", None), night.started):
+            yield night
         succeeded = True
     finally:
         _current.reset(token)
