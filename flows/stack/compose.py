@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,22 @@ def read_services(
         _service(name, asked[name], variables, path.parent.absolute(), home.absolute(), here)
         for name in _in_order(asked)
     ]
+
+
+def only(services: Sequence[Service], names: Sequence[str]) -> list[Service]:
+    """Those of some names and those that they wait for, in the same order; all where none is named.
+
+    Raises:
+        UserError: There is no service of a name.
+    """
+    known = {service.name: service for service in services}
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"there is no service {unknown[0]!r}", f"There are {', '.join(known)}.")
+    wanted, left = set[str](), list(names or known)
+    while left:
+        wanted.add(name := left.pop())
+        left += [other for other in known[name].after if other not in wanted]
+    return [service for service in services if service.name in wanted]
 
 
 def _service(

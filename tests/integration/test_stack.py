@@ -175,7 +175,7 @@ def test_nothing_is_answered_without_a_login(stack: Stack) -> None:
             assert refused.value.code == 401
     with pytest.raises(HTTPError) as refused:
         stack.ask(f"http://127.0.0.1:{stack.ports['s3']}/plumbline?list-type=2", None)
-    assert refused.value.code == 403
+    assert refused.value.code in (400, 403)  # rclone calls a request without a signature bad
     assert oct((stack.home.parent / ".env").stat().st_mode)[-3:] == "600"
 
 
@@ -215,6 +215,43 @@ def test_deploying_again_changes_nothing(stack: Stack) -> None:
     assert names() == wanted
 
 
+def test_a_killed_night_is_told_of_and_goes_on_from_where_it_was(stack: Stack) -> None:
+    run = stack.begin("trial", configuration=_trial(seed=21))
+    folder = stack.home / "cache" / "fetched"
+    deadline = time.monotonic() + 300
+    before = set(folder.glob("tokenize/*"))
+    while not set(folder.glob("tokenize/*")) - before:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for process in psutil.process_iter(["cmdline"]):
+        if "prefect.engine" in " ".join(process.info["cmdline"] or []) and (
+            process.environ().get("PREFECT__FLOW_RUN_ID") == run
+        ):
+            process.kill()
+    assert stack.settled(run)["state_type"] == "CRASHED"
+    name = stack.prefect(f"/flow_runs/{run}")["name"]
+    deadline = time.monotonic() + 60
+    while not any(f"{name} ended as Crashed" in told["subject"] for told in stack.messages):
+        assert time.monotonic() < deadline, stack.messages
+        time.sleep(0.5)
+    time.sleep(12)  # a worker may end over a retry within the first seconds after a crash
+    again = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+    stack.prefect(f"/flow_runs/{run}/set_state", again)
+    stack.until(run, lambda found: found["run_count"] == 2)
+    assert stack.settled(run)["state_type"] == "COMPLETED"
+    parts = stack.prefect(
+        "/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
+    )
+    subflows = [run, *(part["id"] for part in parts)]
+    tasks = {"task_runs": {"flow_run_id": {"any_": subflows}}, "limit": 200}
+    names = [
+        task["name"]
+        for task in stack.prefect("/task_runs/filter", tasks)
+        if task["state_name"] == "Cached"
+    ]
+    assert {"ingest", "clean", "tokenize"} <= set(names)
+
+
 def test_a_night_is_begun_from_the_form_watched_and_read_in_the_browser(stack: Stack) -> None:
     if BROWSER is None:
         pytest.skip("apt-get install chromium")
@@ -238,6 +275,7 @@ def test_a_night_is_begun_from_the_form_watched_and_read_in_the_browser(stack: S
         first.fill("21")
         page.locator("input").first.fill("from-the-form")
         page.get_by_role("button", name="Submit").click()
+        page.get_by_text("from-the-form").first.click(timeout=60_000)
         page.wait_for_url("**/runs/**", timeout=60_000)
         run = page.url.split("/flow-run/")[-1].split("?")[0]
         found = stack.settled(run)
@@ -272,51 +310,7 @@ def _night(stack: Stack, name: str) -> dict[str, str]:
     return dict(run["info"])
 
 
-def test_a_killed_night_is_told_of_and_goes_on_from_where_it_was(stack: Stack) -> None:
-    run = stack.begin("trial", configuration=_trial(seed=22))
-    folder = stack.home / "cache" / "fetched"
-    deadline = time.monotonic() + 300
-    before = set(folder.glob("tokenize/*"))
-    while not set(folder.glob("tokenize/*")) - before:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    for process in psutil.process_iter(["cmdline"]):
-        if "prefect.engine" in " ".join(process.info["cmdline"] or []) and (
-            process.environ().get("PREFECT__FLOW_RUN_ID") == run
-        ):
-            process.kill()
-    assert stack.settled(run)["state_type"] == "CRASHED"
-    name = stack.prefect(f"/flow_runs/{run}")["name"]
-    deadline = time.monotonic() + 60
-    while not any(f"{name} ended as Crashed" in told["subject"] for told in stack.messages):
-        assert time.monotonic() < deadline, stack.messages
-        time.sleep(0.5)
-    time.sleep(12)  # a worker may end over a retry within the first seconds after a crash
-    again = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
-    stack.prefect(f"/flow_runs/{run}/set_state", again)
-    stack.until(run, lambda found: found["run_count"] == 2)
-    assert stack.settled(run)["state_type"] == "COMPLETED"
-    tasks = {"flow_runs": {"root_flow_run_id": {"any_": [run]}}}
-    subflows = [
-        run,
-        *(
-            f["id"]
-            for f in stack.prefect(
-                "/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
-            )
-        ),
-    ]
-    tasks = {"task_runs": {"flow_run_id": {"any_": subflows}}, "limit": 200}
-    names = [
-        task["name"]
-        for task in stack.prefect("/task_runs/filter", tasks)
-        if task["state_name"] == "Cached"
-    ]
-    assert {"ingest", "clean", "tokenize"} <= set(names)
-
-
 def test_a_night_trains_on_the_other_pool_with_references_only(stack: Stack) -> None:
-    # The second of two nights on the same rows: the data stages are reused.
     first = _trial(seed=21)
     run = stack.begin(
         "trial", configuration={**first, "decide": {"bootstrap": 210}}, train_on="gpu"
