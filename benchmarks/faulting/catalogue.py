@@ -61,7 +61,7 @@ def everything(made: Reference) -> list[Fault]:
         _at(made, "Prefect server killed", servers.kill_prefect, ("clean", "pretrain", "floors"),
             unfinished=3),
         _at(made, "Prefect's services killed", servers.kill_services, ("pretrain",), unfinished=3),
-        _at(made, "PostgreSQL killed", servers.kill_postgres, ("audit", "pretrain", "finetune"), unfinished=3),
+        _at(made, "PostgreSQL killed", servers.kill_postgres, ("audit", "pack", "finetune"), unfinished=3),
         _at(made, "worker killed", servers.kill_worker, ("pretrain", "finetune"), unfinished=3),
         _at(made, "bit flipped", damage.flip, _STORED),
         _at(made, "bit of a manifest flipped", damage.flip_manifest, _STORED),
