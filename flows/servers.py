@@ -128,6 +128,8 @@ def work(root: Path, pool: str) -> NoReturn:
     """
     _require_server()
     command = [*_prefect(), "worker", "start", "--pool", pool, "--type", "process"]
+    if os.environ.get("PREFECT_WORKER_WEBSERVER_PORT"):
+        command.append("--with-healthcheck")  # on the port and host that were chosen for it
     # Become the worker, so that a signal meant for it reaches it.
     os.chdir(root)
     os.execv(sys.executable, command)

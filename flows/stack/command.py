@@ -25,8 +25,8 @@ from tasks.settings import ROOT, Environment
 _PATIENCE = 300.0  # seconds until the whole stack must be ready
 # What a client of the stack is told, among what its workers are told.
 _CLIENTS = "worker-cpu"
-# What a client keeps of its own: it runs from its own folders.
-_OWN = ("PLUMBLINE_HOME", "PLUMBLINE_ROOT", "PREFECT_HOME")
+# What a client keeps of its own: it runs from its own folders, beside the worker.
+_OWN = ("PLUMBLINE_HOME", "PLUMBLINE_ROOT", "PREFECT_HOME", "PREFECT_WORKER_WEBSERVER_PORT")
 
 
 def add(commands: Any) -> None:

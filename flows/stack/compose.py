@@ -22,7 +22,10 @@ _IMAGE_ROOT = "/app"
 _ANYWHERE = "0.0.0.0"  # noqa: S104  (in a container; here it is turned into loopback)
 _LOOPBACK = "127.0.0.1"
 # The port of each service within the compose file's network.
-PORTS = {"postgres": 5432, "redis": 6379, "s3": 9000, "prefect": 4200, "mlflow": 5000}
+PORTS = {
+    "postgres": 5432, "redis": 6379, "s3": 9000, "prefect": 4200, "mlflow": 5000,
+    "worker-cpu": 8081, "worker-gpu": 8082,
+}  # fmt: skip
 _VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:[-?])([^}]*))?\})")
 
 
