@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from faulting import clock, company, damage, kills, servers, shortage, tracking
+from faulting import clock, company, damage, kills, objects, servers, shortage, tracking
 from faulting.ground import Ground
 from faulting.seeding import Reference
 
@@ -63,6 +63,9 @@ def everything(made: Reference) -> list[Fault]:
         _at(made, "Prefect's services killed", servers.kill_services, ("pretrain",), unfinished=3),
         _at(made, "PostgreSQL killed", servers.kill_postgres, ("audit", "pack", "finetune"), unfinished=3),
         _at(made, "worker killed", servers.kill_worker, ("pretrain", "finetune"), unfinished=3),
+        _at(made, "S3 slow", objects.slow, ("audit",), unfinished=3),
+        _at(made, "S3 failing", objects.failing, ("clean", "tokenize"), unfinished=4),
+        _at(made, "S3 away", objects.away, ("pretrain", "finetune"), unfinished=3),
         _at(made, "bit flipped", damage.flip, _STORED),
         _at(made, "bit of a manifest flipped", damage.flip_manifest, _STORED),
         _at(made, "bit flipped meanwhile", damage.flip_while_running, ("augment", "finetune"), unfinished=2),
