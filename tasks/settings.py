@@ -93,6 +93,10 @@ class Environment(BaseSettings):
     mlflow_patience: float = Field(
         60.0, ge=0, description="How long a night waits for an MLflow server that went away (min)"
     )
+    sources: str = Field(
+        "", description="Folders and URLs with commas between them, outside of which no run reads; `hub` "
+        "allows names of the hub; empty for no limit",
+    )  # fmt: skip
     studies: str = Field("", description="Database of the hyper-parameter studies, as a URL")
     experiment: str = Field("plumbline", description="MLflow experiment")
     model_name: str = Field(

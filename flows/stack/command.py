@@ -25,8 +25,15 @@ from tasks.settings import ROOT, Environment
 _PATIENCE = 300.0  # seconds until the whole stack must be ready
 # What a client of the stack is told, among what its workers are told.
 _CLIENTS = "worker-cpu"
-# What a client keeps of its own: it runs from its own folders, beside the worker.
-_OWN = ("PLUMBLINE_HOME", "PLUMBLINE_ROOT", "PREFECT_HOME", "PREFECT_WORKER_WEBSERVER_PORT")
+# What a client keeps of its own: it runs from its own folders, beside the worker, and reads what its
+# user may read.
+_OWN = (
+    "PLUMBLINE_HOME",
+    "PLUMBLINE_ROOT",
+    "PREFECT_HOME",
+    "PREFECT_WORKER_WEBSERVER_PORT",
+    "PLUMBLINE_SOURCES",
+)
 
 
 def add(commands: Any) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from tasks.again import starting_from
+from tasks.confinement import confine
 from tasks.processes import identity, is_dead
 from tasks.records import Night
 from tasks.settings import ROOT
@@ -34,7 +35,11 @@ def open_night(name: str, configuration: BaseModel, flow_run_id: str | None) -> 
         name: Readable name, shared with the Prefect flow run.
         configuration: Saved whole as an artifact, and flat as parameters.
         flow_run_id: Prefect's id of the parent flow run.
+
+    Raises:
+        UserError: The configuration names what this machine may not read, or MLflow does not answer.
     """
+    confine(configuration)
     experiment = experiment_id()
     if flow_run_id:
         found = client().search_runs([experiment], f"tags.`plumbline.flow_run` = '{flow_run_id}'")
