@@ -43,6 +43,8 @@ _TIMES = 20  # as frequent as the slip
 _MOST_FREQUENT = 30_000  # words that slips are looked for at
 _SHORTEST = 4  # letters; shorter words are near too many others
 _AT_ONCE = 100_000  # rare words looked up together
+_MERGED = 2_000_000  # words of parts that are counted before they are merged
+_COUNTED = {"hash": pl.UInt64, "word": pl.String, "count": pl.Int64}
 _CONFUSED = (
     ("rn", "m"), ("m", "rn"), ("cl", "d"), ("d", "cl"), ("vv", "w"), ("li", "h"), ("h", "li"),
     ("ii", "u"), ("0", "o"), ("1", "l"), ("1", "i"), ("5", "s"), ("8", "b"), ("ſ", "s"), ("f", "s"),
@@ -62,11 +64,80 @@ def typo_signals(
         languages: Their languages.
         trusted: Which rows frequent words may be counted on.
     """
-    judged = languages.is_in(LANGUAGES).to_numpy()
-    counts = _counts(words, trusted & judged)
-    slips = words.sums(misspelt(words.vocabulary, counts)) + _cut_words(texts, words, counts)
-    ratio = np.where(judged, slips / np.maximum(words.counts, 1), np.nan)
-    return pl.DataFrame({"typo_ratio": pl.Series(ratio).fill_nan(None)})
+    counts = WordCounts()
+    counts.add(words, judged_rows(languages) & trusted)
+    return Slips.among(counts).ratios(texts, words, languages)
+
+
+def judged_rows(languages: pl.Series) -> Flags:
+    """Which rows are in a language that is judged: (rows,)."""
+    return languages.is_in(LANGUAGES).to_numpy()
+
+
+class WordCounts:
+    """How often each different word of a corpus occurs in some rows, counted part by part.
+
+    In memory are held some 50 bytes for each different word, and no text.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = [pl.DataFrame(schema=_COUNTED)]
+        self._waiting = 0
+
+    def add(self, words: Words, among: Flags) -> None:
+        """Count a part.
+
+        Args:
+            words: Of all its texts: also words that do not count are judged later.
+            among: Which texts count.
+        """
+        found = {
+            "hash": _hashes_of(words),
+            "word": words.vocabulary,
+            "count": _counts(words, among),
+        }
+        self._parts.append(pl.DataFrame(found, schema=_COUNTED))
+        self._waiting += len(words.vocabulary)
+        if self._waiting > _MERGED:
+            self.table()
+
+    def table(self) -> pl.DataFrame:
+        """`hash`, `word`, `count` of each different word, in the order in which they first came."""
+        merged = pl.concat(self._parts)
+        if len(self._parts) > 2:  # an empty one comes first, and one part alone is merged
+            word, count = pl.col("word").first(), pl.col("count").sum()
+            merged = merged.group_by("hash", maintain_order=True).agg(word, count)
+        self._parts, self._waiting = [merged.clear(), merged], 0
+        return merged
+
+
+@dataclass(frozen=True)
+class Slips:
+    """What is known of a corpus' words once all are counted.
+
+    Attributes:
+        hashes: Of the words that are slips, ascending.
+        known: Words that trusted rows have twice or more, and function words.
+    """
+
+    hashes: NDArray[np.uint64]
+    known: frozenset[str]
+
+    @classmethod
+    def among(cls, counts: WordCounts) -> Slips:
+        """Judge each different word once."""
+        table = counts.table()
+        often = table["count"].to_numpy()
+        hashes = table["hash"].to_numpy()[misspelt(table["word"], often)]
+        known = frozenset(table.filter(pl.col("count") >= 2)["word"]) | frozenset(stop_words())
+        return cls(np.sort(hashes), known)
+
+    def ratios(self, texts: pl.Series, words: Words, languages: pl.Series) -> pl.DataFrame:
+        """`typo_ratio` of some of the texts that were counted."""
+        slips = words.sums(np.isin(_hashes_of(words), self.hashes))
+        slips += _cut_words(texts, self.known)
+        ratio = np.where(judged_rows(languages), slips / np.maximum(words.counts, 1), np.nan)
+        return pl.DataFrame({"typo_ratio": pl.Series(ratio).fill_nan(None)})
 
 
 def misspelt(vocabulary: pl.Series, counts: NDArray[np.int64]) -> Flags:
@@ -111,6 +182,13 @@ class _Frequent:
             .head(_MOST_FREQUENT)
         )
         return cls(words, _shortened(words, "meant"))
+
+
+def _hashes_of(words: Words) -> NDArray[np.uint64]:
+    """The hash of each different word: (vocabulary,)."""
+    hashes = np.zeros(len(words.vocabulary), np.uint64)
+    hashes[words.ids] = words.hashes
+    return hashes
 
 
 def _counts(words: Words, among: Flags) -> NDArray[np.int64]:
@@ -180,13 +258,10 @@ def _often(found: pl.DataFrame) -> pl.Series:
     return found.filter(pl.col("often") >= _TIMES * pl.col("own").clip(1))["place"]
 
 
-def _cut_words(texts: pl.Series, words: Words, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many words of each text a line's end cuts in two: (texts,)."""
+def _cut_words(texts: pl.Series, known: frozenset[str]) -> NDArray[np.int64]:
+    """How many known words of each text a line's end cuts in two: (texts,)."""
     cut = np.zeros(len(texts), np.int64)
-    rows = texts.fill_null("").str.contains(r"\p{L}-[ \t]*\r?\n").arg_true()
-    if len(rows):
-        known = set(words.vocabulary.filter(counts >= 2)) | set(stop_words())
-        for row in rows:
-            pairs = _CUT.findall(texts[row])
-            cut[row] = sum((left + right).lower() in known for left, right in pairs)
+    for row in texts.fill_null("").str.contains(r"\p{L}-[ \t]*\r?\n").arg_true():
+        pairs = _CUT.findall(texts[row])
+        cut[row] = sum((left + right).lower() in known for left, right in pairs)
     return cut
