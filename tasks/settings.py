@@ -94,6 +94,7 @@ class Environment(BaseSettings):
         60.0, ge=0, description="How long a night waits for an MLflow server that went away (min)"
     )
     studies: str = Field("", description="Database of the hyper-parameter studies, as a URL")
+    dask: str = Field("", description="Scheduler of the Dask cluster that profile.runner=dask uses")
     experiment: str = Field("plumbline", description="MLflow experiment")
     model_name: str = Field(
         "plumbline", description="Registered model whose alias `champion` is served"

@@ -160,7 +160,7 @@ class _Known:
                 pl.concat(
                     [
                         rows.select(self._named),
-                        pl.read_parquet(path).cast(dict(self._kinds)),
+                        pl.read_parquet(path).cast(self._kinds),
                         self._related[shard.begin : shard.end],
                         time_signals(rows, config.oldest_time, config.newest_time),
                     ],

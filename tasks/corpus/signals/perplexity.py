@@ -101,7 +101,7 @@ class _Rows:
 
     def half(self, side: int) -> Flags:
         """The rows of one half, 0 or 1."""
-        return self.keys % 2 == side
+        return np.asarray(self.keys % 2 == side)
 
     def suffice(self, among: Flags) -> bool:
         """Whether both halves of some rows are enough to count."""
