@@ -28,6 +28,8 @@ from typing import Any, Literal, NamedTuple, cast
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.errors import UserError
 from tasks.log import Log
@@ -171,7 +173,11 @@ def _run(make: Callable[[Wave], None], workers: Workers, name: str) -> None:
     def map_parts() -> None:
         make(_mapped)
 
-    map_parts()
+    # Without a server of its own the process has started one; workers would each start another.
+    with get_client(sync_client=True) as client:
+        address = str(client.api_url)
+    with temporary_settings({PREFECT_API_URL: address}):
+        map_parts()
 
 
 def _here(unit: Unit, jobs: Sequence[Job]) -> Iterator[None]:
