@@ -31,9 +31,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.again import is_outdated
 from tasks.errors import UserError
 from tasks.log import Log
-from tasks.parts import Made, Part, Parts, Unit
+from tasks.parts import HALF, Made, Part, Parts, Unit, half_key
 from tasks.records import Outcome
 from tasks.settings import Environment
 from tasks.store import Store
@@ -41,7 +42,6 @@ from tasks.version import code_version
 
 Runner = Literal["in_process", "dask"]
 _WAVE = 64  # parts given out together, each with a folder of work in progress
-_HALF = 20  # hexadecimal digits of a key that say what was worked on; as many say by which code
 _THREADS = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -100,15 +100,16 @@ class StoredParts(Parts):
 
     Args:
         store: The store.
+        title: Of the stage whose parts they are; a night that starts from it makes them afresh.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, title: str = "") -> None:
+        self._store, self._title = store, title
 
     def map(self, unit: Unit, parts: Sequence[Part], *, folder: Path, log: Log) -> Made:
         """See `Parts.map`; `folder` stays empty."""
         name, keys = unit.__name__, [key_of(unit, part) for part in parts]
-        found = {key: self._store.fetch_folder(name, key) for key in dict.fromkeys(keys)}
+        found = {key: self._known(name, key) for key in dict.fromkeys(keys)}
         missing = [key for key, there in found.items() if there is None]
         given = dict(zip(keys, parts, strict=True))
 
@@ -119,12 +120,19 @@ class StoredParts(Parts):
 
         if missing:
             _run(make, _workers.get() or Workers(), name)
-            found |= {key: self._store.fetch_folder(name, key) for key in missing}
+            found |= {key: self._known(name, key) for key in missing}
         folders = [found[key] for key in keys]
         lost = [key for key in keys if found[key] is None]
         if lost:
             raise OSError(f"{name} {lost[0]} was damaged in the store as soon as it was there")
         return Made(tuple(there for there in folders if there is not None), len(missing))
+
+    def _known(self, name: str, key: str) -> Path | None:
+        """The folder of a part that is there, undamaged, and not to be made again tonight."""
+        folder = self._store.fetch_folder(name, key)
+        if folder is None or not self._title:
+            return folder
+        return None if is_outdated(self._title, self._store.finished(name, key)) else folder
 
     def _make(
         self, unit: Unit, parts: dict[str, Part], wave: Wave, before: int, total: int, log: Log
@@ -139,7 +147,7 @@ class StoredParts(Parts):
                 zip(jobs, wave(unit, list(jobs.values())), strict=True), before + 1
             ):
                 with self._store.lock(name, key):
-                    if self._store.fetch_folder(name, key) is None:  # nobody was faster
+                    if self._known(name, key) is None:  # nobody was faster
                         seconds = time.perf_counter() - started
                         outcome = Outcome(summary=f"{name} of {parts[key].known_by}")
                         self._store.commit(jobs[key].out, name, key, outcome, seconds)
@@ -149,12 +157,7 @@ class StoredParts(Parts):
 def key_of(unit: Unit, part: Part) -> str:
     """Where a part is kept: half says what was worked on, half by which code."""
     code = hashlib.sha256(f"{unit.__name__} {code_version(unit.__module__)}".encode())
-    return f"{half_key(part.known_by)}{code.hexdigest()[:_HALF]}"
-
-
-def half_key(known_by: str) -> str:
-    """How the keys begin of all that was made of a part, by whichever code."""
-    return hashlib.sha256(known_by.encode()).hexdigest()[:_HALF]
+    return f"{half_key(part.known_by)}{code.hexdigest()[:HALF]}"
 
 
 def _run(make: Callable[[Wave], None], workers: Workers, name: str) -> None:

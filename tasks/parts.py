@@ -7,6 +7,7 @@ the others made by several workers. What comes out is the same, byte by byte.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tasks.log import Log
 SHARDS = (
     "shards.json"  # in a stage's folder: what its parts are known by, so that they are not deleted
 )
+HALF = 20  # hexadecimal digits of a key that say what was worked on; as many say by which code
 Unit = Callable[..., None]
 
 
@@ -60,6 +62,11 @@ class Made:
 def listed(parts: Sequence[Part]) -> bytes:
     """The contents of `SHARDS`: it says nothing of the code, which may change and find the same."""
     return orjson.dumps([part.known_by for part in parts], option=orjson.OPT_INDENT_2)
+
+
+def half_key(known_by: str) -> str:
+    """How the keys begin of all that was made of a part, by whichever code."""
+    return hashlib.sha256(known_by.encode()).hexdigest()[:HALF]
 
 
 class Parts:

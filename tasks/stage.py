@@ -146,7 +146,7 @@ class Stage:
         started = time.perf_counter()
         with store.work(self.name, key) as folder, LiveLog(title, run) as log:
             arguments = {name: _fetched(store, value) for name, value in given.items()}
-            offered = {"out": folder, "log": log, "parts": StoredParts(store)}
+            offered = {"out": folder, "log": log, "parts": StoredParts(store, title)}
             if "scratch" in self._signature.parameters:
                 offered["scratch"] = store.scratch(self.name, key)
             offered = {n: v for n, v in offered.items() if n in self._signature.parameters}
