@@ -55,6 +55,7 @@ def run(runner: str, folder: Path) -> tuple[dict[str, str], str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(
     importlib.util.find_spec("prefect_dask") is None, reason="the extra `scale` is not installed"
 )
