@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tasks.corpus.signals.typos import Slips, WordCounts, misspelt, typo_signals
+from tasks.corpus.signals.typos import Slips, misspelt, typo_signals
+from tasks.corpus.signals.word_counts import WordCounts
 from tasks.corpus.signals.wordgrams import split_words
 
 DATA = os.environ.get("PLUMBLINE_DATA")
@@ -86,7 +87,7 @@ def test_reviews_with_common_typos_score_above_clean_ones(share: float, least: f
 
 
 def test_ratios_do_not_depend_on_how_texts_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.corpus.signals.typos._MERGED", 3)
+    monkeypatch.setattr("tasks.corpus.signals.word_counts._MERGED", 3)
     often = ["the house by the water is old"] * 45
     texts = pl.Series([*often, "the hous by the wa-\nter", "ofthe house", "das Haus", ""])
     languages = pl.Series(["en"] * 47 + ["de", "en"])

@@ -16,6 +16,7 @@ from expectations.suite_files import SuiteError
 from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.signals import outliers, perplexity, typos
 from tasks.corpus.signals.perplexity import Texts
+from tasks.corpus.signals.word_counts import WordCounts
 from tasks.corpus.signals.wordgrams import split_words
 from tasks.errors import UserError
 
@@ -64,7 +65,7 @@ def relative_signals(texts: Texts, signals: pl.DataFrame, trusted: Flags) -> pl.
 
 
 def _typos(texts: Texts, languages: pl.Series, trusted: Flags) -> pl.DataFrame:
-    counts, counted = typos.WordCounts(), trusted & typos.judged_rows(languages)
+    counts, counted = WordCounts(), trusted & typos.judged_rows(languages)
     begin = 0
     for part in texts():
         counts.add(split_words(part), counted[begin : begin + len(part)])

@@ -31,6 +31,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.corpus.signals.patterns import stop_words
+from tasks.corpus.signals.word_counts import WordCounts, hashes_of
 from tasks.corpus.signals.wordgrams import Words
 
 SIGNALS = {"typo_ratio": "share of the words that are one slip from a frequent word of the corpus"}
@@ -43,8 +44,6 @@ _TIMES = 20  # as frequent as the slip
 _MOST_FREQUENT = 30_000  # words that slips are looked for at
 _SHORTEST = 4  # letters; shorter words are near too many others
 _AT_ONCE = 100_000  # rare words looked up together
-_MERGED = 2_000_000  # words of parts that are counted before they are merged
-_COUNTED = {"hash": pl.UInt64, "word": pl.String, "count": pl.Int64}
 _CONFUSED = (
     ("rn", "m"), ("m", "rn"), ("cl", "d"), ("d", "cl"), ("vv", "w"), ("li", "h"), ("h", "li"),
     ("ii", "u"), ("0", "o"), ("1", "l"), ("1", "i"), ("5", "s"), ("8", "b"), ("ſ", "s"), ("f", "s"),
@@ -74,43 +73,6 @@ def judged_rows(languages: pl.Series) -> Flags:
     return languages.is_in(LANGUAGES).to_numpy()
 
 
-class WordCounts:
-    """How often each different word of a corpus occurs in some rows, counted part by part.
-
-    In memory are held some 50 bytes for each different word, and no text.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[pl.DataFrame] = [pl.DataFrame(schema=_COUNTED)]
-        self._waiting = 0
-
-    def add(self, words: Words, among: Flags) -> None:
-        """Count a part.
-
-        Args:
-            words: Of all its texts: also words that do not count are judged later.
-            among: Which texts count.
-        """
-        found = {
-            "hash": _hashes_of(words),
-            "word": words.vocabulary,
-            "count": _counts(words, among),
-        }
-        self._parts.append(pl.DataFrame(found, schema=_COUNTED))
-        self._waiting += len(words.vocabulary)
-        if self._waiting > _MERGED:
-            self.table()
-
-    def table(self) -> pl.DataFrame:
-        """`hash`, `word`, `count` of each different word, in the order in which they first came."""
-        merged = pl.concat(self._parts)
-        if len(self._parts) > 2:  # an empty one comes first, and one part alone is merged
-            word, count = pl.col("word").first(), pl.col("count").sum()
-            merged = merged.group_by("hash", maintain_order=True).agg(word, count)
-        self._parts, self._waiting = [merged.clear(), merged], 0
-        return merged
-
-
 @dataclass(frozen=True)
 class Slips:
     """What is known of a corpus' words once all are counted.
@@ -134,7 +96,7 @@ class Slips:
 
     def ratios(self, texts: pl.Series, words: Words, languages: pl.Series) -> pl.DataFrame:
         """`typo_ratio` of some of the texts that were counted."""
-        slips = words.sums(np.isin(_hashes_of(words), self.hashes))
+        slips = words.sums(np.isin(hashes_of(words), self.hashes))
         slips += _cut_words(texts, self.known)
         ratio = np.where(judged_rows(languages), slips / np.maximum(words.counts, 1), np.nan)
         return pl.DataFrame({"typo_ratio": pl.Series(ratio).fill_nan(None)})
@@ -182,19 +144,6 @@ class _Frequent:
             .head(_MOST_FREQUENT)
         )
         return cls(words, _shortened(words, "meant"))
-
-
-def _hashes_of(words: Words) -> NDArray[np.uint64]:
-    """The hash of each different word: (vocabulary,)."""
-    hashes = np.zeros(len(words.vocabulary), np.uint64)
-    hashes[words.ids] = words.hashes
-    return hashes
-
-
-def _counts(words: Words, among: Flags) -> NDArray[np.int64]:
-    """Occurrences of each different word in some rows: (vocabulary,)."""
-    inside = np.repeat(among, words.counts)
-    return np.bincount(words.ids[inside], minlength=len(words.vocabulary))
 
 
 def _shortened(frame: pl.DataFrame, column: str) -> pl.DataFrame:
