@@ -50,11 +50,12 @@ deploy: $(READY) ## register pools, schedules and deployments with the running P
 worker: $(READY) ## execute deployed runs on this machine: POOL=cpu|gpu
 	@$(BIN)/plumbline worker --pool $(POOL)
 
-check: $(READY) ## style, types and import rules
+check: $(READY) ## style, types, import rules, and what is installed against the lock and its licences
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/python -m pytest -q tests/unit/test_dependencies.py
 
 test: $(READY) ## all tests (PLUMBLINE_DATA=folder adds the real-data cases)
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

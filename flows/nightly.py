@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.assess import assess
+from flows.elsewhere import fetch_page, run_elsewhere
 from flows.prepare import prepare
 from flows.train import train
 from tasks.configuration import Configuration
@@ -18,12 +20,15 @@ from tasks.tracking.facts import run_address
 
 
 @flow(name="nightly", persist_result=False)
-def nightly(configuration: Configuration = Configuration()) -> Path:
+def nightly(
+    configuration: Configuration = Configuration(), train_on: Literal["here", "gpu"] = "here"
+) -> Path:
     """Validate the corpus, pretrain and fine-tune a model, and promote it if it is no worse.
 
     Args:
         configuration: Everything the run is told. The defaults make a complete run on the
             built-in fictional corpus.
+        train_on: Where to train and assess: in this run, or in runs of their own on the GPU pool.
 
     Returns:
         The run page.
@@ -33,8 +38,13 @@ def nightly(configuration: Configuration = Configuration()) -> Path:
     succeeded = False
     try:
         prepared = prepare(configuration, night)
-        trained = train(configuration, night, prepared)
-        page = assess(configuration, night, prepared, trained)
+        if train_on == "gpu":
+            for deployment in ("train/train", "assess/assess-gpu"):
+                run_elsewhere(deployment, configuration, night, prepared)
+            page = fetch_page(night)
+        else:
+            trained = train(configuration, night, prepared)
+            page = assess(configuration, night, prepared, trained)
         link_artifact("run-page", page.as_uri(), "The run page")
         link_artifact("night-in-mlflow", run_address(night.run_id), "The night in MLflow")
         succeeded = True

@@ -111,7 +111,12 @@ def deploy(root: Path) -> int:
     _run([*_prefect(), "work-pool", "set-concurrency-limit", "gpu", "1"], root, environment)
     everything = ["deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
     _run([*_prefect(), "--no-prompt", *everything], root, environment)
-    sys.stdout.write("deployed; start a worker with: make worker\n")
+    from flows.automations import register
+
+    told = register(root / "deployments" / "automations.yaml")
+    sys.stdout.write(f"deployed, with {len(told)} automations; start a worker with: make worker\n")
+    if not any("failed" in name for name in told):
+        sys.stdout.write("nobody is told of failed nights: set PLUMBLINE_NOTIFY_WEBHOOK\n")
     return 0
 
 
@@ -123,6 +128,8 @@ def work(root: Path, pool: str) -> NoReturn:
     """
     _require_server()
     command = [*_prefect(), "worker", "start", "--pool", pool, "--type", "process"]
+    if os.environ.get("PREFECT_WORKER_WEBSERVER_PORT"):
+        command.append("--with-healthcheck")  # on the port and host that were chosen for it
     # Become the worker, so that a signal meant for it reaches it.
     os.chdir(root)
     os.execv(sys.executable, command)

@@ -48,7 +48,7 @@ from tasks.mapping import StoredParts
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
 from tasks.store import Store
-from tasks.tracking import facts, outbox, runs
+from tasks.tracking import events, facts, outbox, runs
 from tasks.version import code_version
 
 _INJECTED = ("out", "log", "scratch", "parts")
@@ -137,6 +137,10 @@ class Stage:
             outbox.tell(told)
         say(title, record, time.perf_counter() - started, reused=reused)
         if record.outcome.refusal:
+            if run is not None:
+                events.tell(
+                    events.FAILED_EXPECTATION, f"{title} stopped", record.outcome.refusal, run
+                )
             raise Refused(f"{title}: {record.outcome.refusal}", f"The details are in {record.uri}")
         return record, reused
 

@@ -1,9 +1,4 @@
-"""Every fault that the harness knows, each with where it strikes and what was not finished before.
-
-Faults of the server stack belong here too: the worker, the Prefect server and PostgreSQL. One is a
-module beside `tracking` with a function of a ground and a place that starts what it needs, names it in
-`ground.environment`, has it ended by `ground.later`, and does its harm; and a line in `everything`.
-"""
+"""Every fault that the harness knows, each with where it strikes and what was not finished before."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from faulting import clock, company, damage, kills, shortage, tracking
+from faulting import clock, company, damage, kills, objects, servers, shortage, tracking
 from faulting.ground import Ground
 from faulting.seeding import Reference
 
@@ -63,6 +58,14 @@ def everything(made: Reference) -> list[Fault]:
         _at(made, "MLflow killed", tracking.kill_server, ("clean", "pretrain", "decide"), unfinished=3),
         _at(made, "MLflow and night killed", tracking.kill_both, ("clean", "finetune"), unfinished=3),
         _at(made, "SIGKILL while delivering", tracking.kill_delivery, ("clean", "finetune"), unfinished=3),
+        _at(made, "Prefect server killed", servers.kill_prefect, ("clean", "pretrain", "floors"),
+            unfinished=3),
+        _at(made, "Prefect's services killed", servers.kill_services, ("pretrain",), unfinished=3),
+        _at(made, "PostgreSQL killed", servers.kill_postgres, ("audit", "pack", "finetune"), unfinished=3),
+        _at(made, "worker killed", servers.kill_worker, ("pretrain", "finetune"), unfinished=3),
+        _at(made, "S3 slow", objects.slow, ("audit",), unfinished=3),
+        _at(made, "S3 failing", objects.failing, ("clean", "tokenize"), unfinished=4),
+        _at(made, "S3 away", objects.away, ("pretrain", "finetune"), unfinished=3),
         _at(made, "bit flipped", damage.flip, _STORED),
         _at(made, "bit of a manifest flipped", damage.flip_manifest, _STORED),
         _at(made, "bit flipped meanwhile", damage.flip_while_running, ("augment", "finetune"), unfinished=2),

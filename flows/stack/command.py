@@ -17,7 +17,7 @@ import orjson
 import psutil
 
 from flows.stack import secrets
-from flows.stack.compose import PORTS, Service, read_services, read_variables
+from flows.stack.compose import PORTS, Service, only, read_services, read_variables
 from flows.stack.supervisor import READY, Supervisor
 from tasks.errors import UserError
 from tasks.settings import ROOT, Environment
@@ -25,8 +25,8 @@ from tasks.settings import ROOT, Environment
 _PATIENCE = 300.0  # seconds until the whole stack must be ready
 # What a client of the stack is told, among what its workers are told.
 _CLIENTS = "worker-cpu"
-# What a client keeps of its own: it runs from its own folders.
-_OWN = ("PLUMBLINE_HOME", "PLUMBLINE_ROOT", "PREFECT_HOME")
+# What a client keeps of its own: it runs from its own folders, beside the worker.
+_OWN = ("PLUMBLINE_HOME", "PLUMBLINE_ROOT", "PREFECT_HOME", "PREFECT_WORKER_WEBSERVER_PORT")
 
 
 def add(commands: Any) -> None:
@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "action", choices=("up", "down", "status", "serve"), nargs="?", default="up"
     )
+    command.add_argument("services", nargs="*", help="only these and what they wait for")
     command.add_argument("--env-file", type=Path, default=ROOT / ".env")
     command.add_argument("--profile", action="append", default=[], help="such as gpu")
     command.add_argument(
@@ -62,21 +63,25 @@ def run(options: argparse.Namespace) -> int:
         ROOT / "docker-compose.yml", read_variables(options.env_file), folder,
         ports := _ports(options.port), tuple(options.profile),
     )  # fmt: skip
+    told = _told_to_clients(services)
+    services = only(services, options.services)
     if options.action == "serve":
         Supervisor(services, folder).run()
         return 0
-    return up(services, folder, PORTS | ports, options)
+    return up(services, folder, PORTS | ports, options, told)
 
 
 def up(
-    services: Sequence[Service], folder: Path, ports: Mapping[str, int], options: argparse.Namespace
-) -> int:
+    services: Sequence[Service], folder: Path, ports: Mapping[str, int],
+    options: argparse.Namespace, told: Mapping[str, str],
+) -> int:  # fmt: skip
     """Start everything and come back once it is ready."""
     if supervisor(folder) is not None:
         sys.stdout.write("the stack is already running; `make stack-down` stops it\n")
         return status(folder)
-    for name, port in ports.items():
-        _require_free(name, port)
+    for service in services:
+        if service.name in ports:
+            _require_free(service.name, ports[service.name])
     folder.mkdir(parents=True, exist_ok=True)
     arguments = ["--env-file", str(options.env_file.absolute())]
     arguments += [part for name in options.profile for part in ("--profile", name)]
@@ -84,11 +89,11 @@ def up(
     log = folder / "supervisor.log"
     with log.open("wb") as handle:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "stack", "serve", *arguments], cwd=ROOT,
+            [sys.executable, "-m", "flows.cli", "stack", "serve", *options.services, *arguments], cwd=ROOT,
             stdin=subprocess.DEVNULL, stdout=handle, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     (folder / "supervisor.pid").write_text(f"{process.pid}\n")
-    _note_clients(services, folder)
+    _note_clients(told, folder)
     started, shown = time.monotonic(), set[str]()
     while time.monotonic() - started < _PATIENCE:
         if process.poll() is not None:
@@ -100,16 +105,22 @@ def up(
                 sys.stdout.write(f"  ✓ {name:<18} {time.monotonic() - started:4.0f} s\n")
                 sys.stdout.flush()
         if len(shown) == len(services):
-            return _greet(ports)
+            return _greet(ports, shown)
         time.sleep(0.2)
     down(folder)
     raise UserError("the stack did not start", log.read_text().strip() or f"See {folder}/logs.")
 
 
-def _greet(ports: Mapping[str, int]) -> int:
+def _greet(ports: Mapping[str, int], shown: set[str]) -> int:
+    if "prefect" in shown:
+        sys.stdout.write(
+            f"Prefect  http://127.0.0.1:{ports['prefect']}  log in with PREFECT_AUTH of .env\n"
+        )
+    if "mlflow" in shown:
+        sys.stdout.write(
+            f"MLflow   http://127.0.0.1:{ports['mlflow']}  user plumbline, password MLFLOW_PASSWORD of .env\n"
+        )
     sys.stdout.write(
-        f"Prefect  http://127.0.0.1:{ports['prefect']}  log in with PREFECT_AUTH of .env\n"
-        f"MLflow   http://127.0.0.1:{ports['mlflow']}  user plumbline, password MLFLOW_PASSWORD of .env\n"
         "make deploy registers schedules and forms again; make stack-down stops everything\n"
     )
     return 0
@@ -158,15 +169,18 @@ def _states(folder: Path) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _note_clients(services: Sequence[Service], folder: Path) -> None:
-    """Leave for this checkout's other commands what a worker is told, for its owner's eyes only."""
+def _told_to_clients(services: Sequence[Service]) -> dict[str, str]:
     told = next(s.environment for s in services if s.name == _CLIENTS)
-    kept = {name: value for name, value in told.items() if name not in _OWN and value}
+    return {name: value for name, value in told.items() if name not in _OWN and value}
+
+
+def _note_clients(told: Mapping[str, str], folder: Path) -> None:
+    """Leave for this checkout's other commands what a worker is told, for its owner's eyes only."""
     path = folder / "clients.json"
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(orjson.dumps(kept))
+        file.write(orjson.dumps(dict(told)))
 
 
 def _ports(given: Sequence[str]) -> dict[str, int]:

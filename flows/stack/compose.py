@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ _IMAGE_ROOT = "/app"
 _ANYWHERE = "0.0.0.0"  # noqa: S104  (in a container; here it is turned into loopback)
 _LOOPBACK = "127.0.0.1"
 # The port of each service within the compose file's network.
-PORTS = {"postgres": 5432, "redis": 6379, "s3": 9000, "prefect": 4200, "mlflow": 5000}
+PORTS = {
+    "postgres": 5432, "redis": 6379, "s3": 9000, "prefect": 4200, "mlflow": 5000,
+    "worker-cpu": 8081, "worker-gpu": 8082,
+}  # fmt: skip
 _VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:[-?])([^}]*))?\})")
 
 
@@ -85,6 +88,22 @@ def read_services(
         _service(name, asked[name], variables, path.parent.absolute(), home.absolute(), here)
         for name in _in_order(asked)
     ]
+
+
+def only(services: Sequence[Service], names: Sequence[str]) -> list[Service]:
+    """Those of some names and those that they wait for, in the same order; all where none is named.
+
+    Raises:
+        UserError: There is no service of a name.
+    """
+    known = {service.name: service for service in services}
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"there is no service {unknown[0]!r}", f"There are {', '.join(known)}.")
+    wanted, left = set[str](), list(names or known)
+    while left:
+        wanted.add(name := left.pop())
+        left += [other for other in known[name].after if other not in wanted]
+    return [service for service in services if service.name in wanted]
 
 
 def _service(

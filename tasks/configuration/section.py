@@ -19,7 +19,16 @@ def aside(section: type[BaseModel]) -> set[str]:
     }
 
 
+def _in_order(schema: dict[str, JsonValue]) -> None:
+    """Number the fields: Prefect's form goes by that, since its database sorts the names by length."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        for position, field in enumerate(properties.values()):
+            if isinstance(field, dict):
+                field["position"] = position
+
+
 class Section(BaseModel):
     """Base of all sections: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_in_order)

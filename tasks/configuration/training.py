@@ -90,14 +90,14 @@ class Pretraining(Section):
     ramp: float = Field(
         0.0, ge=0, le=1, description="Share of the budget during which these grow from one to all"
     )
-    learning_rate: float = Field(4e-3, gt=0, le=1, description="Peak of the schedule")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="Peak of the schedule")
     warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the budget that warms up")
     decay: float = Field(0.3, ge=0, le=1, description="Share of the budget that decays to zero")
     optimizer: Literal["adamw", "stable_adamw"] = Field(
         "adamw", description="`stable_adamw` limits each matrix's update"
     )
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled decay")
-    clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no limit")
+    clip: float = Field(0.25, ge=0, description="Largest norm of the gradient; 0 for no limit")
     average: float = Field(
         0.0, ge=0, lt=1, description="Decay of the weights' moving average; 0 keeps the last ones"
     )

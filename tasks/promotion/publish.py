@@ -12,7 +12,7 @@ from tasks.promotion.report import NightHeader, fill_header
 from tasks.records import Night, Record
 from tasks.settings import Environment
 from tasks.stage import link_artifact, open_store
-from tasks.tracking import facts
+from tasks.tracking import events, facts
 
 
 def publish(night: Night, reported: Record, registered: str) -> Path:
@@ -41,8 +41,7 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
         speed=facts.figures(night, "pretrain", SPEEDS),
     )
     page = fill_header((folder / "page.html").read_text("utf-8"), header)
-    place = f"{night.started[:10]}-{night.name}-{night.run_id[:6]}"
-    path = environment.home.absolute() / "nights" / place / "page.html"
+    path = facts.own_folder(night) / "page.html"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".part")
@@ -57,6 +56,8 @@ def publish(night: Night, reported: Record, registered: str) -> Path:
         f"### {verdict['sentence']}\n\n{registered}.\n\nThe run page is the artifact `page.html`."
     )
     facts.log_headline(night, headline, {"plumbline.verdict": verdict["verdict"]}, note)
+    if verdict["verdict"] == "refuse":
+        events.tell(events.REFUSED, f"{night.name} was refused", verdict["sentence"], night.run_id)
     link_artifact("mlflow-run", facts.run_address(night.run_id), "The night in MLflow")
     link_artifact("run-page", path.as_uri(), f"Run page: {verdict['sentence']}")
     return path

@@ -148,6 +148,19 @@ def figures(night: Night, title: str, names: Sequence[str]) -> dict[str, float]:
     }
 
 
+def own_folder(night: Night) -> Path:
+    """Where this machine keeps what people look at of a night."""
+    place = f"{night.started[:10]}-{night.name}-{night.run_id[:6]}"
+    return Environment().home.absolute() / "nights" / place
+
+
+def fetch_file(night: Night, name: str) -> Path:
+    """A file that a night logged, in the night's folder on this machine."""
+    folder = own_folder(night)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(client().download_artifacts(night.run_id, name, str(folder)))
+
+
 def run_address(run_id: str) -> str:
     """The address of a run in the MLflow UI."""
     experiment = client().get_run(run_id).info.experiment_id

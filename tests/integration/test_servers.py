@@ -1,8 +1,7 @@
-"""The servers of the compose file and of `make ui`, run natively on loopback."""
+"""The servers of `make ui`, on loopback."""
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -117,30 +116,3 @@ def test_deploying_without_a_server_says_how_to_start_one(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "no Prefect server answers on this machine" in done.stderr
     assert "make ui" in done.stderr
-
-
-def test_the_compose_file_runs_the_commands_that_run_natively_and_holds_no_secret() -> None:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    services = compose["services"]
-    assert set(services) == {"postgres", "prefect", "mlflow", "deploy", "worker-cpu", "worker-gpu"}
-    assert services["prefect"]["command"][1:5] == ["-m", "prefect", "server", "start"]
-    assert services["mlflow"]["command"][1:4] == ["-m", "mlflow", "server"]
-    assert services["worker-cpu"]["command"] == ["plumbline", "worker", "--pool", "cpu"]
-    for service in services.values():
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith(
-        "${POSTGRES_PASSWORD:?"
-    )
-
-
-def test_every_variable_of_the_compose_file_is_explained_and_every_database_is_made() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
-    wanted = set(re.findall(r"\$\{(\w+)", text))
-    explained = (ROOT / ".env.example").read_text()
-    assert wanted == set(re.findall(r"^(\w+)=", explained, re.M))
-    assert not re.search(r"^\w+=.", explained, re.M), "an example holds a secret"
-    used = set(re.findall(r"@postgres:5432/(\w+)", text))
-    made = set(
-        re.findall(r"CREATE DATABASE (\w+)", (ROOT / "deployments/databases.sql").read_text())
-    )
-    assert used == made | {"prefect"}  # which the image makes
