@@ -9,8 +9,8 @@ the rows that became shorter are judged again. What a person has withdrawn goes 
 are looked for (see `withdrawn`), and what a person has released stays in spite of the fault it was
 released for (see `spared`).
 
-Rows are worked on a shard at a time (`repairing`, `cleaned`). In memory are held a shard, some 400
-bytes of each row, and as many of each row that goes.
+Rows are worked on a shard at a time (`repairing`, `cleaned`). In memory are held a shard, up to
+1 KB of each row while duplicates are looked for, and why each row goes that goes.
 
 Repairs treat every split alike, since serving text will be repaired the same way. Held-out rows
 are never quarantined for what training holds.

@@ -5,8 +5,9 @@ shard, by several workers if that is asked for, and kept: a later night measures
 has not seen. What depends on the other rows is found in further passes over the shards, from counts
 that are added up before any row is judged, so no result depends on where the shards are cut.
 
-In memory are held a shard, and of each row some 400 bytes: its id, what duplicates and leaks are
-found by, and the signals that rows are compared by. Texts, words and all signals are on disk.
+In memory are held a shard, and of each row up to 1 KB while duplicates are looked for: its id, what
+duplicates and leaks are found by, and the signals that rows are compared by. Texts, words and all
+signals are on disk.
 """
 
 from __future__ import annotations
