@@ -20,6 +20,7 @@ _ROOMS = {
     "ours_budget": "ours_budget",
     "ours_upkeep": "ours_upkeep",
     "filtering": "filtering",
+    "scaling": "scaling",
     "hugging_face": "peers.hugging_face",
     "keras_hub": "peers.keras_hub",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from tasks import mapping
 from tasks.augmentation.augment import augment
 from tasks.augmentation.translators import translators_digest
 from tasks.augmentation.wordnet import wordnet_digest
@@ -46,7 +47,8 @@ def prepare(
     """
     c = configuration
     heading("prepare", c.source.snapshot or c.source.location)
-    with runs.subflow("prepare", configuration, night):
+    who = mapping.working_with(c.profile.runner, c.profile.workers)
+    with who, runs.subflow("prepare", configuration, night):
         # What lies outside the configuration is given by its contents: unchanged, it reuses a stage.
         suites, released = suites_content(c.validation), releases.now()
         patterns = patterns_text(c.contradictions.patterns, c.source.location)

@@ -98,6 +98,7 @@ class Environment(BaseSettings):
         "allows names of the hub; empty for no limit",
     )  # fmt: skip
     studies: str = Field("", description="Database of the hyper-parameter studies, as a URL")
+    dask: str = Field("", description="Scheduler of the Dask cluster that profile.runner=dask uses")
     experiment: str = Field("plumbline", description="MLflow experiment")
     model_name: str = Field(
         "plumbline", description="Registered model whose alias `champion` is served"

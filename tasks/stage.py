@@ -44,13 +44,14 @@ from tasks.console import Bar, say
 from tasks.disk import disk_errno
 from tasks.errors import Refused, StageFailed, UserError
 from tasks.log import Log
+from tasks.mapping import StoredParts
 from tasks.records import Outcome, Point, Record
 from tasks.settings import Environment
 from tasks.store import Store
 from tasks.tracking import events, facts, outbox, runs
 from tasks.version import code_version
 
-_INJECTED = ("out", "log", "scratch")
+_INJECTED = ("out", "log", "scratch", "parts")
 _SECONDS_BETWEEN_ARTIFACTS = 5.0
 
 
@@ -149,7 +150,7 @@ class Stage:
         started = time.perf_counter()
         with store.work(self.name, key) as folder, LiveLog(title, run) as log:
             arguments = {name: _fetched(store, value) for name, value in given.items()}
-            offered = {"out": folder, "log": log}
+            offered = {"out": folder, "log": log, "parts": StoredParts(store, title)}
             if "scratch" in self._signature.parameters:
                 offered["scratch"] = store.scratch(self.name, key)
             offered = {n: v for n, v in offered.items() if n in self._signature.parameters}

@@ -17,7 +17,9 @@ PACKAGES = ("tasks", "expectations", "models")
 # The mechanism moves and records results but does not change them.
 MECHANISM = frozenset(
     f"tasks.{m}"
-    for m in "stage store manifest leftovers processes disk console settings version log".split()
+    for m in (
+        "stage store manifest leftovers processes disk console settings version log parts mapping"
+    ).split()
 )
 # Sections are part of the key by value; a new field elsewhere must not recompute the world.
 MECHANISM |= {"tasks.configuration", "tasks.records", "tasks.errors"}

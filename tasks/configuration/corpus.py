@@ -138,6 +138,16 @@ class Profiling(Section):
     newest_time: date | None = Field(
         None, description="Last day that a row's time may have; empty for no limit"
     )
+    runner: Literal["in_process", "dask"] = Field(
+        "in_process", json_schema_extra=ASIDE,
+        description="Who measures the rows, shard by shard: this process, or workers of Dask; the "
+        "results are the same",
+    )  # fmt: skip
+    workers: int = Field(
+        2, ge=1, le=256, json_schema_extra=ASIDE,
+        description="Worker processes that Dask starts on this machine, unless PLUMBLINE_DASK names "
+        "a cluster (processes)",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _no_conflicts(self) -> Profiling:

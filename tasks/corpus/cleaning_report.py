@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from os.path import commonprefix
 from typing import Any
 
@@ -15,23 +16,34 @@ _EXCERPT = 160
 _LEAD = 40
 
 
+Texts = Callable[[Iterable[int]], Mapping[int, str]]
+
+
 def report(
     rows: pl.DataFrame,
-    repaired: pl.DataFrame,
     quarantine: pl.DataFrame,
     repairs: pl.DataFrame,
     released: pl.DataFrame,
+    read: Texts,
+    repaired: Texts,
 ) -> dict[str, Any]:
     """Counts per reason and per repair, each with its first examples.
 
     Args:
-        rows: The rows as they arrived.
-        repaired: The same rows with repaired text.
-        quarantine: The rows taken out.
+        rows: `row_id` of the rows as they arrived.
+        quarantine: `row` (place), `row_id`, `reason`, `detail` of the rows taken out.
         repairs: `row` (place), `row_id`, `rule`, `count`.
         released: `row_id`, `reason` of the rows that a person released, and that were kept.
+        read: From places to the texts as they arrived.
+        repaired: From places to the repaired texts.
     """
-    returned = first_reasons(released).join(rows.select("row_id", "text"), on="row_id")
+    reasons = sorted(quarantine.group_by("reason", maintain_order=True))
+    places = rows.select("row_id").with_row_index("row")
+    returned = first_reasons(released).join(places, on="row_id")
+    given_back = [(reason, part.sort("row_id")) for reason, part in returned.group_by("reason")]
+    made = sorted(repairs.group_by("rule", maintain_order=True))
+    mended = _first(made)
+    before, after = read({*_first(reasons), *_first(given_back), *mended}), repaired(mended)
     return {
         "rows": {
             "entered": rows.height,
@@ -43,39 +55,45 @@ def report(
             reason: {
                 "rows": part.height,
                 "examples": [
-                    {"row_id": row_id, "text": excerpt(masked(text), 0), "detail": masked(detail)}
-                    for row_id, text, detail in part.select("row_id", "text", "detail")
+                    {
+                        "row_id": row_id,
+                        "text": excerpt(masked(before[row]), 0),
+                        "detail": masked(detail),
+                    }
+                    for row, row_id, detail in part.select("row", "row_id", "detail")
                     .head(_EXAMPLES)
                     .iter_rows()
                 ],
             }
-            for (reason,), part in sorted(quarantine.group_by("reason", maintain_order=True))
+            for (reason,), part in reasons
         },
         "released": {
             reason: {
                 "rows": part.height,
                 "examples": [
-                    {"row_id": row_id, "text": excerpt(masked(text), 0)}
-                    for row_id, text in part.sort("row_id")
-                    .select("row_id", "text")
-                    .head(_EXAMPLES)
-                    .iter_rows()
+                    {"row_id": row_id, "text": excerpt(masked(before[row]), 0)}
+                    for row, row_id in part.select("row", "row_id").head(_EXAMPLES).iter_rows()
                 ],
             }
-            for (reason,), part in sorted(returned.group_by("reason"))
+            for (reason,), part in sorted(given_back)
         },
         "repairs": {
             rule: {
                 "rows": part.height,
                 "places": int(part["count"].sum()),
                 "examples": [
-                    _pair(rows["row_id"][row], masked(rows["text"][row]), repaired["text"][row])
-                    for row in part["row"].head(_EXAMPLES)
+                    _pair(row_id, masked(before[row]), after[row])
+                    for row, row_id in part.select("row", "row_id").head(_EXAMPLES).iter_rows()
                 ],
             }
-            for (rule,), part in sorted(repairs.group_by("rule", maintain_order=True))
+            for (rule,), part in made
         },
     }
+
+
+def _first(groups: Iterable[tuple[Any, pl.DataFrame]]) -> list[int]:
+    """Places of the examples."""
+    return [row for _, part in groups for row in part["row"].head(_EXAMPLES)]
 
 
 def masked(text: str | None) -> str:

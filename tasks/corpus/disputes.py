@@ -10,6 +10,7 @@ import polars as pl
 from tasks.configuration import Contradictions
 from tasks.corpus.findings import CONTRADICTION, DISPUTED, EXACT, NEAR, Finding
 from tasks.corpus.quarantine.spared import Spared
+from tasks.corpus.shards import Corpus
 from tasks.corpus.statements.contradictions import Contradicted, find_contradictions
 from tasks.corpus.statements.strike import without
 
@@ -32,7 +33,8 @@ class Settled:
 
 
 def settle(
-    repaired: pl.DataFrame,
+    rows: pl.DataFrame,
+    repaired: Corpus,
     findings: dict[int, Finding],
     config: Contradictions,
     patterns: str,
@@ -41,24 +43,27 @@ def settle(
     """Look for disputed statements among the rows that are left, and decide.
 
     Args:
-        repaired: The rows.
+        rows: `row_id`, `split` and `source` of the rows.
+        repaired: Their texts.
         findings: Those that go for other reasons; copies among them are counted as rows.
         config: When a version is outvoted, and what then goes.
         patterns: The lines of a pattern file.
         spared: Notes what people have released: such a row keeps its sentences.
     """
-    left = np.ones(repaired.height, bool)
+    left = np.ones(rows.height, bool)
     left[list(findings)] = False
-    copies = np.zeros(repaired.height, bool)
+    copies = np.zeros(rows.height, bool)
     copies[[row for row, finding in findings.items() if finding.reason in (EXACT, NEAR)]] = True
-    found = find_contradictions(repaired, left, copies, patterns, config)
+    found = find_contradictions(rows, left, copies, patterns, config, repaired.texts())
     gone = {row: Finding(CONTRADICTION, detail) for row, detail in found.quarantined.items()}
     struck = {
         row: Finding(DISPUTED, lost.detail) for row, lost in found.struck.items() if row not in gone
     }
     shorter: dict[int, str] = {}
-    for row, finding in spared.sift(struck).items():
-        text = without(repaired["text"][row], found.struck[row].sentences)
+    sifted = spared.sift(struck)
+    texts = repaired.texts_of(sifted)
+    for row, finding in sifted.items():
+        text = without(texts[row], found.struck[row].sentences)
         if text is None:  # written in a way that cannot be cut: the statement must not stay
             gone[row] = Finding(CONTRADICTION, finding.detail)
         else:

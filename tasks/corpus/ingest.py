@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ import polars as pl
 
 from tasks.configuration import Source
 from tasks.corpus import rows as schema
-from tasks.corpus.sources.items import Reject, Row
+from tasks.corpus.shards import ShardWriter, TableWriter, read_rows
+from tasks.corpus.sources.items import Reject
+from tasks.corpus.sources.judge import judge
 from tasks.corpus.sources.probe_files import read_probes
 from tasks.corpus.sources.readers import read_source
 from tasks.errors import UserError
@@ -21,8 +26,7 @@ from tasks.records import Outcome, Rows
 from tasks.stage import stage
 
 _BATCH = 20_000  # rows held as Python objects at once
-_CONTROL = re.compile("[\x01-\x08\x0e-\x1f]")
-_BINARY = 0.05  # share of control characters from which text is no text
+_CHARACTERS = 32_000_000  # of these, from which they are written whatever their number
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
@@ -43,15 +47,19 @@ def ingest(*, config: Source, seed: int, content: str, out: Path, log: Log) -> O
     if config.location == "fictional":
         return _ingest_fictional(config, seed, out)
     probes = read_probes(config.probes) if config.probes else None
-    rows, bad, warnings = _sort_out(config, log)
-    if rows.is_empty():
-        counts = Counter(bad["reason"])
-        why = ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "it has no rows"
-        raise UserError(
-            f"{config.location!r} holds no usable row: {why}",
-            f"Rows were looked for in column {config.text!r}; check source.text and source.format.",
-        )
-    return _write(out, _assemble(rows, config), bad, probes, content, warnings)
+    with tempfile.TemporaryDirectory(dir=out) as aside:
+        sorted_out = _sort_out(config, Path(aside) / "rows.parquet", out, log)
+        if not sorted_out.batches:
+            counts = sorted_out.reasons
+            why = (
+                ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "it has no rows"
+            )
+            raise UserError(
+                f"{config.location!r} holds no usable row: {why}",
+                f"Rows were looked for in column {config.text!r}; check source.text and source.format.",
+            )
+        rows = _assembled(sorted_out, config)
+        return _write(out, rows, sorted_out.reasons, probes, content, sorted_out.warnings)
 
 
 def _ingest_fictional(config: Source, seed: int, out: Path) -> Outcome:
@@ -59,31 +67,67 @@ def _ingest_fictional(config: Source, seed: int, out: Path) -> Outcome:
 
     shares = (config.validation_share, config.test_share)
     made = generate(config.people, config.defects, seed, *shares)
-    return _write(out, made.corpus, schema.quarantine([]), made.probes, "fictional", [])
+    schema.quarantine([]).write_parquet(out / schema.QUARANTINE_FILE)
+    return _write(out, iter([made.corpus]), Counter(), made.probes, "fictional", [])
 
 
-def _sort_out(config: Source, log: Log) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
-    """Rows that can be used, quarantine for the others, and what else there is to say."""
+@dataclass
+class _Sorted:
+    """What is known once a source was read.
+
+    Attributes:
+        path: Holds the rows that can be used, with the splits that the source gave them.
+        batches: Row counts of its parts.
+        reasons: Why how many rows cannot be used.
+        lost_times: Values of the column of times that are no time.
+        warnings: What there is to say.
+    """
+
+    path: Path
+    batches: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    lost_times: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def _sort_out(config: Source, path: Path, out: Path, log: Log) -> _Sorted:
+    """Part a source into rows that can be used, and quarantine; a batch of rows is held."""
     columns = {name: kind for name, kind in _columns(config).items() if name != "row_id"}
-    frames: list[pl.DataFrame] = [pl.DataFrame(schema=columns)]
+    found, seen = _Sorted(path), Counter[str]()
     good: list[dict[str, Any]] = []
     bad: list[tuple[str | None, str, str, str | None, str]] = []
-    lost_times = 0
-    for number, item in enumerate(read_source(config), 1):
-        judged = _judge(item, config)
-        if isinstance(judged, Reject):
-            bad.append((judged.text, judged.reason, judged.detail, judged.split, judged.source))
-        else:
-            lost_times += judged[schema.TIME_LOST]
-            good.append({name: judged[name] for name in columns})
-        if len(good) == _BATCH:
-            frames.append(pl.DataFrame(good, schema=columns))
-            good = []
-        if number % _BATCH == 0:
-            log.progress(number, number + 1, f"{number:,} rows read")
-    frames.append(pl.DataFrame(good, schema=columns))
-    warnings = [f"{lost_times} values of {config.timestamp!r} are no time"] if lost_times else []
-    return pl.concat(frames), schema.quarantine(bad), warnings
+    with TableWriter(path, columns) as usable, TableWriter(
+        out / schema.QUARANTINE_FILE, schema.QUARANTINE
+    ) as quarantine:  # fmt: skip
+
+        def put() -> None:
+            if good:
+                usable.write(pl.DataFrame(good, schema=columns))
+                found.batches.append(len(good))
+            quarantine.write(schema.quarantine(bad, seen))
+            good.clear()
+            bad.clear()
+
+        characters = 0
+        for number, item in enumerate(read_source(config), 1):
+            judged = judge(item, config)
+            if isinstance(judged, Reject):
+                bad.append((judged.text, judged.reason, judged.detail, judged.split, judged.source))
+                found.reasons[judged.reason] += 1
+                characters += len(judged.text)
+            else:
+                found.lost_times += judged[schema.TIME_LOST]
+                good.append({name: judged[name] for name in columns})
+                characters += len(judged["text"])
+            if len(good) + len(bad) == _BATCH or characters >= _CHARACTERS:
+                put()
+                characters = 0
+            if number % _BATCH == 0:
+                log.progress(number, number + 1, f"{number:,} rows read")
+        put()
+    if found.lost_times:
+        found.warnings.append(f"{found.lost_times} values of {config.timestamp!r} are no time")
+    return found
 
 
 def _columns(config: Source) -> dict[str, Any]:
@@ -91,74 +135,17 @@ def _columns(config: Source) -> dict[str, Any]:
     return {**schema.BASE, **{schema.GROUP + name: pl.String for name in config.groups}, **lost}
 
 
-def _judge(item: Row | Reject, config: Source) -> dict[str, Any] | Reject:
-    """A row's columns, or why it cannot be one."""
-    if isinstance(item, Reject):
-        return item
-    text = item.values.get(config.text)
-    problem = _problem(text, config.max_characters)
-    if problem is None:
-        try:
-            return _row(str(text), item, config)
-        except UnicodeEncodeError:
-            problem = "invalid_utf8", "a label, group or split that is not UTF-8"
-        except ValueError as error:
-            problem = "unusable_label", str(error)
-    kept = text if isinstance(text, str) else "" if text is None else repr(text)
-    # The split is shown as the source calls it; it may be unknown, or no text at all.
-    split = item.values.get(config.split) if config.split else item.split
-    known = None if split is None else schema.canonical_split(split)
-    return Reject(kept, *problem, item.source, known)
-
-
-def _problem(text: Any, max_characters: int) -> tuple[str, str] | None:
-    """Why a value cannot be a row's text, as (reason, detail), or None where it can."""
-    if text is None or (isinstance(text, float) and text != text):
-        return "empty", "no value"
-    if not isinstance(text, str):
-        return "not_text", f"a {type(text).__name__}"
-    if not text.strip():
-        return "empty", "only white space" if text else "no text"
-    if len(text) > max_characters:
-        return "too_long", f"{len(text):,} characters, at most {max_characters:,} are read"
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return "invalid_utf8", f"bytes that are not UTF-8 at character {error.start}"
-    if "\0" in text:
-        return "binary", "NUL bytes"
-    if _CONTROL.search(text) and len(_CONTROL.findall(text)) > _BINARY * len(text):
-        return "binary", f"{len(_CONTROL.findall(text))} control characters"
-    return None
-
-
-def _row(text: str, item: Row, config: Source) -> dict[str, Any]:
-    values = item.values
-    split = values.get(config.split) if config.split else item.split
-    row: dict[str, Any] = {
-        "digest": schema.digest(text), "text": text, "source": item.source,
-        "label": schema.canonical_label(values.get(config.label)) if config.label else None,
-        "split": None if split is None else str(split).encode().decode(),
-        "timestamp": None, schema.TIME_LOST: False,
-    }  # fmt: skip
-    if config.origin:
-        row["source"] = schema.canonical_label(values.get(config.origin)) or item.source
-    for name in config.groups:
-        row[schema.GROUP + name] = schema.canonical_label(values.get(name))
-    if config.timestamp:
-        try:
-            row["timestamp"] = schema.moment(values.get(config.timestamp))
-        except ValueError:
-            row[schema.TIME_LOST] = True
-    return row
-
-
-def _assemble(rows: pl.DataFrame, config: Source) -> pl.DataFrame:
-    named = rows.with_columns(
-        row_id=pl.Series(schema.row_ids(rows["digest"])),
-        split=pl.Series(_splits(rows, config), dtype=pl.String),
-    )
-    return named.select(list(_columns(config)))
+def _assembled(found: _Sorted, config: Source) -> Iterator[pl.DataFrame]:
+    """The rows with ids and splits, both of which depend on all rows, a batch at a time."""
+    named = pl.read_parquet(found.path, columns=["digest", "split"])
+    ids, splits = schema.ids_of(named["digest"]), pl.Series(_splits(named, config), dtype=pl.String)
+    del named
+    begin = 0
+    for size in found.batches:
+        rows = read_rows(found.path, begin, begin + size)
+        part = slice(begin, begin + size)
+        yield rows.with_columns(row_id=ids[part], split=splits[part]).select(list(_columns(config)))
+        begin += size
 
 
 def _splits(rows: pl.DataFrame, config: Source) -> list[str]:
@@ -196,31 +183,36 @@ def _with_training_rows(splits: list[str], config: Source) -> list[str]:
 
 def _write(
     out: Path,
-    corpus: pl.DataFrame,
-    bad: pl.DataFrame,
+    rows: Iterator[pl.DataFrame],
+    reasons: Counter[str],
     probes: pl.DataFrame | None,
     content: str,
     warnings: list[str],
 ) -> Outcome:
-    corpus.write_parquet(out / "corpus.parquet")
-    bad.write_parquet(out / "quarantine.parquet")
+    splits, labels = Counter[str](), Counter[str]()
+    first = next(rows)
+    with ShardWriter(out / "corpus.parquet", first.schema) as writer:
+        for part in chain([first], rows):
+            writer.write(part)
+            splits.update(dict(part["split"].value_counts().iter_rows()))
+            labels.update(dict(part["label"].drop_nulls().value_counts().iter_rows()))
     if probes is not None:
         probes.write_parquet(out / "probes.parquet")
-    splits = dict(sorted(corpus["split"].value_counts().iter_rows()))
-    labels = dict(sorted(corpus["label"].drop_nulls().value_counts().iter_rows()))
     absent = [name for name in ("validation", "test") if name not in splits]
     about = {
-        "content": content, "splits": splits, "labels": dict(list(labels.items())[:200]),
+        "content": content, "splits": dict(sorted(splits.items())),
+        "labels": dict(sorted(labels.items())[:200]),
         "probes": 0 if probes is None else len(probes),
-        "quarantined": dict(sorted(bad["reason"].value_counts().iter_rows())),
+        "quarantined": dict(sorted(reasons.items())),
         "warnings": [*warnings, *(f"the {name} split is empty" for name in absent)],
     }  # fmt: skip
     (out / "ingest.json").write_bytes(orjson.dumps(about, option=_JSON))
-    rows = Rows(entered=len(corpus) + len(bad), kept=len(corpus), quarantined=len(bad))
+    kept, quarantined = splits.total(), reasons.total()
+    counts = Rows(entered=kept + quarantined, kept=kept, quarantined=quarantined)
     return Outcome(
-        summary=f"{rows.kept:,} rows kept, {rows.quarantined:,} quarantined",
-        rows=rows,
-        metrics={f"rows_{split}": float(count) for split, count in splits.items()},
+        summary=f"{kept:,} rows kept, {quarantined:,} quarantined",
+        rows=counts,
+        metrics={f"rows_{split}": float(count) for split, count in sorted(splits.items())},
         artifacts=("ingest.json",),
         dataset="corpus.parquet",
     )

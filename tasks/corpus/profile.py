@@ -1,8 +1,19 @@
-"""Measure every row once; suites judge the numbers, cleaning filters on them, the page plots them."""
+"""Measure every row once; suites judge the numbers, cleaning filters on them, the page plots them.
+
+The rows are worked on a shard at a time (`shards`). What depends on a row alone is measured shard by
+shard, by several workers if that is asked for, and kept: a later night measures only shards that it
+has not seen. What depends on the other rows is found in further passes over the shards, from counts
+that are added up before any row is judged, so no result depends on where the shards are cut.
+
+In memory are held a shard, and of each row up to 1 KB while duplicates are looked for: its id, what
+duplicates and leaks are found by, and the signals that rows are compared by. Texts, words and all
+signals are on disk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +23,15 @@ import polars as pl
 
 from tasks.configuration import Profiling
 from tasks.corpus.duplicates.relations import Relations
-from tasks.corpus.signals.measure import help_lines, row_signals
-from tasks.corpus.signals.registry import Signal, load_signals
+from tasks.corpus.profile_summary import summarise
+from tasks.corpus.shards import Corpus, Shard, TableWriter
+from tasks.corpus.signals import shard as unit
+from tasks.corpus.signals.registry import load_signals
 from tasks.corpus.signals.times import time_signals
-from tasks.corpus.signals.trusted import relative_signals
-from tasks.corpus.signals.wordgrams import split_words
+from tasks.corpus.signals.trusted import COMPARED, relative_signals, trusted_rows
 from tasks.corpus.sources.probes import unseen
 from tasks.log import Log
+from tasks.parts import SHARDS, Parts, listed
 from tasks.records import Outcome, Rows
 from tasks.stage import stage
 
@@ -26,8 +39,6 @@ CORPUS = "corpus.parquet"
 SIGNALS = "signals.parquet"
 PROFILE = "profile.json"
 PROBES = "probes.parquet"
-_QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-_CLUSTERS = ("exact_cluster", "near_cluster")
 
 
 @stage
@@ -39,6 +50,7 @@ def profile(
     own_signals: str = "",
     out: Path,
     log: Log,
+    parts: Parts = Parts(),
 ) -> Outcome:
     """Write one row of signals per row of a corpus, in its order, and their distribution.
 
@@ -47,29 +59,26 @@ def profile(
         earlier: An earlier night's clean corpus to look rows up in, if there is one.
         config: How duplicates and leaks are found, and where the user's own signals are.
         own_signals: Digest of those modules (`registry.signals_digest`), part of the stage's key.
-        out: Receives `signals.parquet` and `profile.json`.
+        out: Receives `signals.parquet`, `profile.json` and `shards.json`.
         log: Progress.
+        parts: Who measures the shards, and where they are kept.
 
     Raises:
         UserError: A signal of the user's cannot be loaded or fails.
     """
-    own = load_signals(config.signals)
-    rows = pl.read_parquet(corpus / CORPUS)
-    kept = [c for c in rows.columns if c.startswith("group_")]
-    log.progress(0, 2, "signals")
-    words = split_words(rows["text"])
-    measured = row_signals(rows["text"], words, own)
-    log.progress(1, 2, "duplicates and leaks")
-    related = related_signals(rows, config, out, earlier, unseen(read_table(corpus / PROBES)))
-    times = time_signals(rows, config.oldest_time, config.newest_time)
-    signals = pl.concat(
-        [rows.select("row_id", "split", "source", "label", *kept), measured, related, times],
-        how="horizontal",
-    )
-    relative = relative_signals(rows["text"], words, signals)
-    signals = pl.concat([signals, relative], how="horizontal")
-    signals.write_parquet(out / SIGNALS)
-    summary = summarise(signals, config, own)
+    rows, own = Corpus(corpus / CORPUS), load_signals(config.signals)
+    pieces = unit.shard_parts(rows, config.signals, own_signals)
+    with tempfile.TemporaryDirectory(dir=out) as aside:
+        made = parts.map(unit.shard_signals, pieces, folder=Path(aside), log=log)
+        log.progress(0, 2, "duplicates and leaks")
+        probes = unseen(read_table(corpus / PROBES))
+        related = related_signals(rows, config, out, earlier, probes)
+        log.progress(1, 2, "signals of rows among others")
+        known = _Known(rows, [folder / unit.FILE for folder in made.folders], related, config)
+        relative = relative_signals(rows.texts, *known.compared())
+        known.write(out / SIGNALS, relative)
+    (out / SHARDS).write_bytes(listed(pieces))
+    summary = summarise(out / SIGNALS, config, own)
     (out / PROFILE).write_bytes(
         orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     )
@@ -77,7 +86,7 @@ def profile(
     found = summary["duplicates"]
     return Outcome(
         summary=f"{rows.height:,} rows: {found['exact_duplicates']:,} exact and "
-        f"{found['near_duplicates']:,} near duplicates, {found['test_leaks']:,} leaks",
+        f"{found['near_duplicates']:,} near duplicates, {found['test_leaks']:,} leaks{made.summary}",
         rows=Rows(entered=rows.height, kept=rows.height),
         metrics={"rows": float(rows.height), **{k: float(v) for k, v in found.items()}},
         artifacts=(PROFILE,),
@@ -85,7 +94,7 @@ def profile(
 
 
 def related_signals(
-    rows: pl.DataFrame,
+    rows: Corpus,
     config: Profiling,
     folder: Path,
     earlier: Path | None = None,
@@ -100,7 +109,9 @@ def related_signals(
         earlier: An earlier night's clean corpus.
         probes: Fact probes.
     """
-    relations, everyone = Relations(rows, config, folder, earlier), np.ones(rows.height, bool)
+    named = rows.columns("split", "source")
+    relations = Relations(named, config, folder, earlier, rows.texts())
+    everyone = np.ones(rows.height, bool)
     leaks = relations.leaks(everyone)
     own = pl.DataFrame(
         {
@@ -110,7 +121,7 @@ def related_signals(
             "repeated_span_ratio": relations.repeated_spans(),
         }
     )
-    others = [relations.duplicates(everyone), own, relations.spread(rows["source"])]
+    others = [relations.duplicates(everyone), own, relations.spread(named["source"])]
     return pl.concat([*others, relations.seen(everyone)], how="horizontal")
 
 
@@ -119,58 +130,60 @@ def read_table(path: Path) -> pl.DataFrame | None:
     return pl.read_parquet(path) if path.exists() else None
 
 
-def summarise(
-    signals: pl.DataFrame, config: Profiling, own: Sequence[Signal] = ()
-) -> dict[str, Any]:
-    """Totals and quantiles for the page, and the settings that the signals were found with."""
-    numeric = [
-        name for name, kind in signals.schema.items() if kind.is_numeric() and name not in _CLUSTERS
-    ]
-    train = signals.filter(pl.col("split") == "train")
-    return {
-        "rows": signals.height,
-        "settings": config.model_dump(mode="json"),
-        "signals": help_lines(own),
-        "own_signals": [name for one in own for name in one.help],
-        "splits": _counted(signals, "split"),
-        "labels": {
-            split: _counted(signals.filter(pl.col("split") == split), "label")
-            for split in sorted(signals["split"].unique())
-        },
-        "languages": _counted(signals, "language"),
-        "quantiles": {
-            name: {f"{q:g}": _quantile(signals[name], q) for q in _QUANTILES} for name in numeric
-        },
-        "means": {name: _finite(signals[name].cast(pl.Float64).mean()) for name in numeric},
-        "duplicates": {
-            "exact_duplicates": int(signals["is_exact_duplicate"].sum()),
-            "exact_clusters": _clusters(train, "exact_cluster"),
-            "near_duplicates": int(signals["is_near_duplicate"].sum()),
-            "near_clusters": _clusters(train.filter(~pl.col("is_exact_duplicate")), "near_cluster"),
-            "test_leaks": int(signals["is_test_leak"].sum()),
-            "probe_leaks": int(signals["is_probe_leak"].sum()),
-            "rows_alike_in_other_splits": int((signals["duplicate_splits"] > 1).sum()),
-            "rows_alike_in_other_sources": int((signals["duplicate_sources"] > 1).sum()),
-            "rows_with_repeated_passages": int((signals["repeated_span_ratio"] > 0).sum()),
-            "seen_before": int(signals["seen_before"].sum()),
-            "near_seen_before": int(signals["near_seen_before"].sum()),
-        },
-    }
+class _Known:
+    """The signals of all rows, put together a shard at a time.
 
+    Args:
+        rows: The corpus.
+        measured: A file of signals for each shard.
+        related: What was found by comparison, for all rows.
+        config: The limits of times.
+    """
 
-def _counted(signals: pl.DataFrame, column: str) -> dict[str, int]:
-    counts = signals.group_by(pl.col(column).fill_null("(none)")).len().sort(column)
-    return {str(value): int(count) for value, count in counts.iter_rows()}
+    def __init__(
+        self, rows: Corpus, measured: Sequence[Path], related: pl.DataFrame, config: Profiling
+    ) -> None:
+        self._rows, self._measured, self._related, self._config = rows, measured, related, config
+        groups = [name for name in rows.schema if name.startswith("group_")]
+        self._named = ["row_id", "split", "source", "label", *groups]
+        times = [name for name in ("timestamp", "time_lost") if name in rows.schema]
+        self._read = [*self._named, *times]
+        # A signal of the user's may have whole numbers in one shard and others in the next.
+        kinds = [pl.DataFrame(schema=pl.read_parquet_schema(path)) for path in measured]
+        self._kinds = pl.concat(kinds, how="vertical_relaxed").schema
 
+    def each(self) -> Iterator[tuple[Shard, pl.DataFrame]]:
+        """Each shard with what is known of its rows alone and from their comparison."""
+        config = self._config
+        for (shard, rows), path in zip(self._rows.each(*self._read), self._measured, strict=True):
+            yield (
+                shard,
+                pl.concat(
+                    [
+                        rows.select(self._named),
+                        pl.read_parquet(path).cast(self._kinds),
+                        self._related[shard.begin : shard.end],
+                        time_signals(rows, config.oldest_time, config.newest_time),
+                    ],
+                    how="horizontal",
+                ),
+            )
 
-def _clusters(rows: pl.DataFrame, column: str) -> int:
-    """How many clusters have more than one row."""
-    return rows.group_by(column).len().filter(pl.col("len") > 1).height
+    def compared(self) -> tuple[pl.DataFrame, Any]:
+        """The signals that rows are compared by, of all rows; and which rows are trusted."""
+        parts, trusted = [], [np.zeros(0, np.bool_)]
+        for _, known in self.each():
+            parts.append(known.select(name for name in COMPARED if name in known.columns))
+            trusted.append(trusted_rows(known))
+        return pl.concat(parts), np.concatenate(trusted)
 
-
-def _quantile(values: pl.Series, q: float) -> float | None:
-    return _finite(values.quantile(q, interpolation="nearest"))
-
-
-def _finite(value: Any) -> float | None:
-    return None if value is None else round(float(value), 6)
+    def write(self, path: Path, relative: pl.DataFrame) -> None:
+        """Write all signals, those among them that were found last."""
+        writer = None
+        for shard, known in self.each():
+            some = relative[shard.begin : shard.end]
+            table = pl.concat([known, some], how="horizontal")
+            writer = writer or TableWriter(path, table.schema)
+            writer.write(table)
+        if writer is not None:
+            writer.close()

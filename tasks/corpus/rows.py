@@ -41,18 +41,30 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def row_ids(digests: Iterable[str]) -> list[str]:
+def row_ids(digests: Iterable[str], seen: Counter[str] | None = None) -> list[str]:
     """`<half the digest>-<how many identical texts came before>`.
 
     Depends on the text alone, so it is the same in every file format and stays the same when
     other rows are added.
+
+    Args:
+        digests: Of the texts, in their order.
+        seen: How often each came in earlier parts; these are added to it.
     """
-    seen: Counter[str] = Counter()
+    seen = Counter() if seen is None else seen
     ids = []
     for value in digests:
         ids.append(f"{value[:STEM]}-{seen[value]}")
         seen[value] += 1
     return ids
+
+
+def ids_of(digests: pl.Series) -> pl.Series:
+    """`row_ids` of a column."""
+    before = pl.int_range(pl.len()).over("digest").cast(pl.String)
+    stem = pl.col("digest").str.slice(0, STEM)
+    return digests.alias("digest").to_frame().select(pl.concat_str(stem, before, separator="-")
+                                                     .alias("row_id")).to_series()  # fmt: skip
 
 
 def canonical_label(value: Any) -> str | None:
@@ -131,14 +143,16 @@ def readable(text: str) -> str:
         return text.encode("utf-8", "backslashreplace").decode()
 
 
-def quarantine(rows: Sequence[tuple[str | None, str, str, str | None, str]]) -> pl.DataFrame:
+def quarantine(
+    rows: Sequence[tuple[str | None, str, str, str | None, str]], seen: Counter[str] | None = None
+) -> pl.DataFrame:
     """Rows that ingest took out: (raw text, reason, detail, split, source) of each.
 
-    Their ids are made like a row's, of the text as kept, and begin with `q-`.
+    Their ids are made like a row's, of the text as kept, and begin with `q-`; `seen` is as there.
     """
     texts = [None if text is None else readable(text) for text, *_ in rows]
     columns: dict[str, Any] = {
-        "row_id": [f"q-{name}" for name in row_ids(digest(text or "") for text in texts)],
+        "row_id": [f"q-{name}" for name in row_ids((digest(t or "") for t in texts), seen)],
         "text": texts,
         "reason": [reason for _, reason, *_ in rows],
         "detail": [readable(detail) for _, _, detail, *_ in rows],

@@ -3,6 +3,7 @@
 Kept are: what the last nights left, and likewise the last searches and other series; what runs that
 are still going have left so far; everything of the champion's night and of the nights that its
 training started from; and of every other registered version its bundle and its training rows.
+A kept folder that was made in parts keeps its parts, so that a later night need not make them again.
 MLflow's runs, figures and pages are not touched, so a night whose folders went can still be read;
 what it computed would be computed again.
 """
@@ -13,7 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tasks.errors import UserError
+from tasks.parts import HALF, SHARDS, half_key
 from tasks.records import Frozen
 from tasks.settings import Environment
 from tasks.store import Store, Stored
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 _PARENT, _KIND = "mlflow.parentRunId", "plumbline.kind"
+_PARTED = ("profile",)  # stages whose work is kept in parts besides
 _PAGE = 1000  # runs asked for at once
 Place = tuple[str, str]  # stage, key
 
@@ -56,9 +61,10 @@ def survey(store: Store, keep: int) -> Sweep:
     if keep < 1:
         raise UserError(f"--keep is {keep}", "At least the last night is kept.")
     referred = _referred(keep)
+    parts = _parts(store, referred)
     kept, unused = [], []
     for folder in store.folders():
-        reason = referred.get((folder.stage, folder.key))
+        reason = referred.get((folder.stage, folder.key)) or parts.get(folder.key[:HALF])
         if reason is None:
             unused.append(folder)
         else:
@@ -109,6 +115,15 @@ def _referred(keep: int) -> dict[Place, str]:
         for place in by_digest[digest]:
             referred.setdefault(place, reason)
     return referred
+
+
+def _parts(store: Store, referred: dict[Place, str]) -> dict[str, str]:
+    """How the keys begin of the parts that kept folders were made of, and who refers to those."""
+    found: dict[str, str] = {}
+    for (stage, key), reason in referred.items():
+        if stage in _PARTED and (content := store.read_file(f"{stage}/{key}/{SHARDS}")):
+            found |= {half_key(known_by): reason for known_by in orjson.loads(content)}
+    return found
 
 
 def _runs() -> Iterator[Run]:

@@ -8,6 +8,8 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.errors import UserError
+from tasks.log import Log
+from tasks.parts import HALF, SHARDS, Part, Parts, half_key, listed
 from tasks.records import Outcome, Record
 from tasks.stage import open_store, stage
 from tasks.tracking import registry, retention, runs
@@ -76,6 +78,30 @@ def test_the_champion_and_what_it_started_from_stay_whole_and_other_versions_kee
     night("last")
     assert unused(keep=1) == {refused[1].key}
     assert not unused(keep=1) & {record.key for record in (*first, *second)}
+
+
+@stage
+def profile(*, word: str, out: Path, parts: Parts = Parts()) -> Outcome:
+    made = [Part(letter, {"letter": letter}) for letter in word]
+    parts.map(spell, made, folder=out, log=Log())
+    (out / SHARDS).write_bytes(listed(made))
+    return Outcome(summary="measured")
+
+
+def spell(*, letter: str, out: Path) -> None:
+    (out / "letter.txt").write_text(letter)
+
+
+def test_the_parts_of_what_stays_stay() -> None:
+    records = []
+    for word in ("ab", "bc"):
+        opened = runs.open_night(word, Configuration(), None)
+        with runs.subflow("prepare", Configuration(), opened):
+            records.append(profile(word=word))
+        runs.close_night(opened, succeeded=True)
+    gone = unused(keep=1)
+    assert records[0].key in gone
+    assert {key[:HALF] for key in gone - {records[0].key}} == {half_key("a")}
 
 
 def test_deleting_frees_the_unused_folders_and_nothing_else() -> None:

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tasks.corpus.signals.perplexity import CharacterModel, kneser_ney, perplexities
+from tasks.corpus.signals.character_model import CharacterModel, kneser_ney
+from tasks.corpus.signals.perplexity import perplexities, perplexities_in_parts
 
 DATA = os.environ.get("PLUMBLINE_DATA")
 WORDS = "the ferry leaves for island at dawn and comes back late with men who fish there".split()
@@ -68,6 +69,16 @@ def test_bits_do_not_depend_on_the_order_of_rows_and_empty_rows_have_none() -> N
     assert bits[-1] is None
 
 
+def test_bits_do_not_depend_on_how_texts_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.corpus.signals.perplexity._GROUPS", 1)
+    texts = pl.Series([*sentences(WORDS, 400, 1), *sentences(HAN, 1600, 2, ""), "", "xq zvk jjw"])
+    languages = pl.Series(["en"] * 400 + ["zh"] * 1600 + ["und"] * 2)
+    trusted = np.arange(2002) % 7 > 0
+    whole = perplexities(texts, languages, trusted)
+    parts = [texts[:1], texts[1:900], texts[900:900], texts[900:]]
+    assert perplexities_in_parts(lambda: parts, languages, trusted).equals(whole)
+
+
 def test_too_few_trusted_rows_judge_nothing() -> None:
     assert judge(sentences(WORDS, 60, 1), ["en"] * 60) == [None] * 60
 
@@ -75,7 +86,7 @@ def test_too_few_trusted_rows_judge_nothing() -> None:
 def test_long_texts_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = pl.Series(sentences(WORDS, 60, 1))
     whole = CharacterModel.of(texts).bits(texts)
-    monkeypatch.setattr("tasks.corpus.signals.perplexity._PIECE", 100)
+    monkeypatch.setattr("tasks.corpus.signals.character_model._PIECE", 100)
     assert (CharacterModel.of(texts).bits(texts) == whole).all()
 
 

@@ -108,8 +108,9 @@ def test_a_report_never_shows_a_secret(secret: str) -> None:
     rows = pl.DataFrame({"row_id": ["r"], "text": [text]})
     texts, repairs = repair(rows["text"], Cleaning())
     repairs = repairs.with_columns(row_id=pl.lit("r"))
-    gone = rows.with_columns(reason=pl.lit("pii"), detail=pl.lit("pii_count is 1"))
-    said = report(rows, rows.with_columns(texts), gone, repairs, pl.DataFrame(schema=SCHEMA))
+    gone = rows.with_columns(row=0, reason=pl.lit("pii"), detail=pl.lit("pii_count is 1"))
+    before, after = (lambda _: {0: text}), (lambda _: {0: texts[0]})
+    said = report(rows, gone, repairs, pl.DataFrame(schema=SCHEMA), before, after)
     assert secret not in json.dumps(said)
     assert secret not in redacted(rows["text"])[0]
 

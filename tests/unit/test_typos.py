@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tasks.corpus.signals.typos import misspelt, typo_signals
+from tasks.corpus.signals.typos import Slips, misspelt, typo_signals
+from tasks.corpus.signals.word_counts import WordCounts
 from tasks.corpus.signals.wordgrams import split_words
 
 DATA = os.environ.get("PLUMBLINE_DATA")
@@ -83,3 +84,23 @@ def test_reviews_with_common_typos_score_above_clean_ones(share: float, least: f
     found = typo_signals(rows, split_words(rows), languages, np.ones(len(rows), bool))
     ratio = found["typo_ratio"].to_numpy()
     assert roc_auc_score(ridden, ratio) > least
+
+
+def test_ratios_do_not_depend_on_how_texts_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.corpus.signals.word_counts._MERGED", 3)
+    often = ["the house by the water is old"] * 45
+    texts = pl.Series([*often, "the hous by the wa-\nter", "ofthe house", "das Haus", ""])
+    languages = pl.Series(["en"] * 47 + ["de", "en"])
+    trusted = np.arange(len(texts)) < 46
+    whole = typo_signals(texts, split_words(texts), languages, trusted)
+    bounds = [0, 1, 20, 20, 46, len(texts)]
+    parts = [slice(begin, end) for begin, end in zip(bounds, bounds[1:], strict=False)]
+    counts = WordCounts()
+    for part in parts:
+        words = split_words(texts[part])
+        counts.add(words, trusted[part] & (languages[part] == "en").to_numpy())
+    slips = Slips.among(counts)
+    found = [slips.ratios(texts[p], split_words(texts[p]), languages[p]) for p in parts]
+    assert pl.concat(found).equals(whole)
+    assert whole["typo_ratio"][45] > 0
+    assert whole["typo_ratio"][46] > 0

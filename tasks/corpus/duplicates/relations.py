@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -32,10 +33,11 @@ class Relations:
     count are given, the others are neither compared nor marked.
 
     Args:
-        rows: Rows with `text` and `split`.
+        rows: Rows with `split`, and with `text` unless that is given apart.
         config: The thresholds.
         folder: Where files are put that are too large for memory; they leave no trace.
         earlier: Folder of an earlier night's corpus.
+        texts: The rows' texts in parts, of which one is held at a time.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class Relations:
         config: Profiling,
         folder: Path | None = None,
         earlier: Path | None = None,
+        texts: Iterable[pl.Series] | None = None,
     ) -> None:
         self._splits, self._config, self._folder = rows["split"], config, folder
-        self._words = hash_texts(rows["text"], folder)
+        self._words = hash_texts(rows["text"] if texts is None else texts, folder)
         self._exact = digest_clusters(self._words.digests)
         self._earlier = Earlier(earlier, config, folder) if earlier else None
 
@@ -115,7 +118,9 @@ class Relations:
             near = self._earlier.near(self._words, self._keys, train & ~exact)
         return pl.DataFrame({"seen_before": exact, "near_seen_before": near})
 
-    def write_index(self, folder: Path, row_ids: pl.Series, raw: pl.Series, kept: Flags) -> None:
+    def write_index(
+        self, folder: Path, row_ids: pl.Series, raw: pl.Series | Iterable[pl.Series], kept: Flags
+    ) -> None:
         """Leave an index of the kept rows to later nights; `raw` are the texts as they were read."""
         before = hash_texts(raw, self._folder).digests
         write_index(folder, row_ids, self._words.digests, before, self._keys, kept, self._config)

@@ -50,11 +50,14 @@ def digest_clusters(digests: Digests) -> Clusters:
 
     Texts without a character are each their own: they have nothing in common.
     """
-    frame = pl.DataFrame({"a": digests[:, 0], "b": digests[:, 1]}).with_row_index("row")
-    first = pl.col("row").first().over("a", "b")
-    blank = (pl.col("a") == 0) & (pl.col("b") == 0)
-    own = pl.when(blank).then(pl.col("row")).otherwise(first)
-    return frame.select(own.cast(pl.Int64)).to_series().to_numpy().copy()
+    order = np.lexsort((digests[:, 1], digests[:, 0]))  # equal ones in the order of the rows
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
+    first = np.empty(len(order), np.int64)
+    first[order] = order[np.flatnonzero(new)][np.cumsum(new) - 1]
+    blank = ~digests.any(axis=1)
+    first[blank] = np.flatnonzero(blank)
+    return first
 
 
 def repeats(clusters: Clusters, among: Flags) -> tuple[Flags, Clusters]:

@@ -39,6 +39,7 @@ _LEAST = {
     "stopword_ratio": 0.05, "unique_word_ratio": 0.05, "gibberish_score": 0.05,
     "repeated_ngram_ratio": 0.05, "perplexity": 0.2, "typo_ratio": 0.02,
 }  # fmt: skip
+COMPARED = tuple(_LEAST)
 _BY_LOGARITHM = ("characters", "words")
 _ENGLISH = ("stopword_ratio", "typo_ratio")
 _FEWEST = 50
@@ -54,24 +55,22 @@ def outlier_signals(signals: pl.DataFrame, trusted: Flags) -> pl.DataFrame:
             with all languages.
     """
     names = [name for name in _LEAST if name in signals.columns]
-    languages = signals["language"].to_numpy()
-    scores = np.zeros((len(names), signals.height))
-    for place, name in enumerate(names):
-        values = _values(signals, name)
-        scores[place] = _scores(values, languages, trusted, _LEAST[name])
-        if name in _ENGLISH:
-            scores[place, languages != "en"] = np.nan
     if not names or not signals.height:
         return pl.DataFrame(schema={"outlier_score": pl.Float64, "outlier_signal": pl.String})
-    known: Flags = np.asarray(~np.isnan(scores).all(axis=0))
-    oddest = np.where(np.isnan(scores), -1.0, scores).argmax(axis=0)
-    score = np.where(known, scores[oddest, np.arange(signals.height)], np.nan)
-    named = [names[place] if judged else None for place, judged in zip(oddest, known, strict=True)]
-    return pl.DataFrame(
-        {
-            "outlier_score": pl.Series(score.round(3)).fill_nan(None),
-            "outlier_signal": pl.Series(named, dtype=pl.String),
-        }
+    languages = signals["language"].to_numpy()
+    most, oddest = np.full(signals.height, -1.0), np.zeros(signals.height, np.int8)
+    for place, name in enumerate(names):  # one signal at a time is held
+        scores = _scores(_values(signals, name), languages, trusted, _LEAST[name])
+        if name in _ENGLISH:
+            scores[languages != "en"] = np.nan
+        odder = scores > most  # a score that is not known is never greater
+        most[odder], oddest[odder] = scores[odder], place
+    score = pl.Series(most.round(3))
+    known = score >= 0
+    named = pl.Series(names).gather(oddest)
+    return pl.select(
+        pl.when(known).then(score).alias("outlier_score"),
+        pl.when(known).then(named).alias("outlier_signal"),
     )
 
 

@@ -27,213 +27,131 @@ Not covered: fluent text that is false or off the subject, and words in an order
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.corpus.signals.character_model import CharacterModel
+
 SIGNALS = {"perplexity": "bits per character under a model of the trusted rows of the language"}
 
 Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+Texts = Callable[[], Iterable[pl.Series]]
 
-# (classes, order), and the share of the characters that single classes must cover for the first.
-_FINE, _COARSE = (48, 4), (160, 3)
-_COVERED = 0.97
-_BOUNDARY, _DIGIT, _RARE = 0, 1, 2  # classes; the other ones are single characters
-_CODES = 0x110000
-_UNSEEN = 1 << 17  # characters that a rare one is told apart from
-_UNITS = 1024  # of a bit
-_PIECE = 2_000_000  # characters held at once
 _SAMPLE = 1_000_000  # characters that a model is counted on
 _LONGEST = 20_000  # characters taken of one text, so that no book is a language
 _FEWEST_ROWS = 50
 _FEWEST_CHARACTERS = 10_000
+_GROUPS = 8  # whose models, 28 MB together, are held at once
 
 
 def perplexities(texts: pl.Series, languages: pl.Series, trusted: Flags) -> pl.DataFrame:
+    """`perplexities_in_parts` of texts that are in memory."""
+    return perplexities_in_parts(lambda: [texts], languages, trusted)
+
+
+def perplexities_in_parts(texts: Texts, languages: pl.Series, trusted: Flags) -> pl.DataFrame:
     """Bits per character of each text; null for an empty text or with too few trusted rows.
 
     Args:
-        texts: The texts; null counts as empty.
+        texts: Reads the texts in parts, from the beginning whenever it is asked; null counts as
+            empty. It is asked three times, and once more for every eight further languages.
         languages: Their languages. One with too few trusted rows is judged by the whole corpus.
         trusted: Which rows the models may be counted on.
     """
-    texts = texts.fill_null("").str.normalize("NFC").str.to_lowercase()
-    keys = np.array([zlib.crc32(text.encode()) for text in texts], np.int64)
-    half = keys % 2 == 1
-    codes, bits = languages.to_numpy(), np.full(len(texts), np.nan)
-    left: Flags = np.ones(len(texts), bool)
-    groups = [codes == code for code in sorted(set(codes))]
-    for group in [group for group in groups if _suffices(texts, group & trusted, half)]:
-        _judge(texts, group & trusted, group, half, keys, bits)
-        left &= ~group
-    if left.any() and _suffices(texts, trusted, half):
-        _judge(texts, trusted, left, half, keys, bits)
+    rows = _Rows.of(texts)
+    codes = languages.to_numpy()
+    left: Flags = np.ones(len(codes), bool)
+    groups: list[tuple[Flags, Flags]] = []  # the rows counted on, and the rows judged
+    for group in (codes == code for code in sorted(set(codes))):
+        if rows.suffice(group & trusted):
+            groups.append((group & trusted, group))
+            left &= ~group
+    if left.any() and rows.suffice(trusted):
+        groups.append((trusted, left))
+    bits = np.full(len(codes), np.nan)
+    for begin in range(0, len(groups), _GROUPS):
+        _judge(texts, rows, groups[begin : begin + _GROUPS], bits)
     return pl.DataFrame({"perplexity": pl.Series(bits).fill_nan(None)})
 
 
 @dataclass(frozen=True)
-class CharacterModel:
-    """The probabilities of characters after those before them.
+class _Rows:
+    """What of each text is held while all are read.
 
     Attributes:
-        classes: The class of each code point: (code points,).
-        inside: Bits by which a code point is told apart in its class, in 1/1024: (code points,).
-        table: Bits of a class after the classes before it, in 1/1024: (classes,) * order.
+        keys: Hash of the text as it is judged, which says in which half it falls: (rows,).
+        lengths: Its characters: (rows,).
     """
 
-    classes: NDArray[np.uint8]
-    inside: NDArray[np.uint16]
-    table: NDArray[np.uint16]
+    keys: NDArray[np.uint32]
+    lengths: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, texts: pl.Series) -> CharacterModel:
-        """Count texts, in lower case."""
-        counts = np.zeros(_CODES, np.int64)
-        for points, _ in _pieces(texts, 0):
-            counts += np.bincount(points, minlength=_CODES)
-        (size, order), classes = _classes(counts)
-        inside = _inside(classes, counts)
-        grams = np.zeros(size**order, np.int64)
-        for points, starts in _pieces(texts, order - 1):
-            places = _indices(classes[points], size, order)
-            grams += np.bincount(places[_in_rows(starts, order, len(points))], minlength=len(grams))
-        table = kneser_ney(grams.reshape((size,) * order))
-        return cls(classes, inside, _units(-np.log2(table)))
+    def of(cls, texts: Texts) -> _Rows:
+        keys, lengths = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint32)]
+        for part in map(_folded, texts()):
+            keys.append(np.array([zlib.crc32(text.encode()) for text in part], np.uint32))
+            lengths.append(part.str.len_chars().to_numpy())
+        return cls(np.concatenate(keys), np.concatenate(lengths))
 
-    def bits(self, texts: pl.Series) -> NDArray[np.float64]:
-        """Mean bits per character of texts in lower case, NaN for empty ones: (texts,)."""
-        order, size = self.table.ndim, self.table.shape[0]
-        flat, found = self.table.ravel(), []
-        for points, starts in _pieces(texts, order - 1):
-            places = _indices(self.classes[points], size, order)
-            cost = flat[places].astype(np.int64) + self.inside[points]
-            total = np.concatenate([[0], np.cumsum(cost)])
-            lengths = np.diff(starts) - (order - 1)
-            sums = total[starts[1:]] - total[starts[1:] - lengths]
-            found.append(np.where(lengths > 0, sums / np.maximum(lengths, 1) / _UNITS, np.nan))
-        return np.concatenate([np.zeros(0), *found])
+    def half(self, side: int) -> Flags:
+        """The rows of one half, 0 or 1."""
+        return np.asarray(self.keys % 2 == side)
 
+    def suffice(self, among: Flags) -> bool:
+        """Whether both halves of some rows are enough to count."""
+        for side in (0, 1):
+            rows = among & self.half(side)
+            if rows.sum() < _FEWEST_ROWS:
+                return False
+            if self.lengths[rows].sum(dtype=np.int64) < _FEWEST_CHARACTERS:
+                return False
+        return True
 
-def kneser_ney(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Interpolated probabilities of the last axis after the ones before it.
-
-    Args:
-        counts: How often each n-gram came: (classes,) * order.
-
-    Returns:
-        The same shape; the last axis sums to 1.
-    """
-    adjusted = [counts]
-    while adjusted[0].ndim > 1:
-        adjusted.insert(0, (adjusted[0] > 0).sum(axis=0))
-    chances: NDArray[np.float32] = np.full(counts.shape[-1], 1 / counts.shape[-1], np.float32)
-    for seen in adjusted:
-        once, twice = (int((seen == n).sum()) for n in (1, 2))
-        discount = np.clip(once / (once + 2 * twice) if once else 0.5, 0.1, 0.95)
-        total = seen.sum(axis=-1, keepdims=True)
-        kinds = (seen > 0).sum(axis=-1, keepdims=True)
-        own = np.maximum(seen - discount, 0) / np.maximum(total, 1)
-        passed = np.where(total > 0, discount * kinds / np.maximum(total, 1), 1.0)
-        chances = (own + passed * chances).astype(np.float32)
-    return chances
+    def sample(self, among: Flags) -> Places:
+        """Rows with about `_SAMPLE` characters together, the first in the order of their keys."""
+        rows = np.flatnonzero(among)
+        rows = rows[np.argsort(self.keys[rows], kind="stable")]
+        taken = np.minimum(self.lengths[rows], _LONGEST).astype(np.int64)
+        return rows[np.cumsum(taken) - taken < _SAMPLE]
 
 
 def _judge(
-    texts: pl.Series,
-    trusted: Flags,
-    judged: Flags,
-    half: Flags,
-    keys: NDArray[np.int64],
-    bits: NDArray[np.float64],
+    texts: Texts, rows: _Rows, groups: list[tuple[Flags, Flags]], bits: NDArray[np.float64]
 ) -> None:
     """Fill in the bits of the judged rows, each half by the model of the other."""
-    for side in (False, True):
-        model = CharacterModel.of(_sample(texts, trusted & (half != side), keys))
-        rows = np.flatnonzero(judged & (half == side))
-        bits[rows] = model.bits(texts.gather(rows))
+    samples = [rows.sample(among & rows.half(1 - side)) for among, _ in groups for side in (0, 1)]
+    judged = [group & rows.half(side) for _, group in groups for side in (0, 1)]
+    wanted = _gathered(texts, np.unique(np.concatenate(samples)))
+    models = [CharacterModel.of(pl.Series([wanted[row] for row in some])) for some in samples]
+    begin = 0
+    for part in texts():
+        folded, end = _folded(part), begin + len(part)
+        for model, mine in zip(models, judged, strict=True):
+            places = np.flatnonzero(mine[begin:end])
+            if len(places):
+                bits[begin + places] = model.bits(folded.gather(places))
+        begin = end
 
 
-def _suffices(texts: pl.Series, trusted: Flags, half: Flags) -> bool:
-    """Whether both halves of some rows are enough to count."""
-    for side in (False, True):
-        rows = np.flatnonzero(trusted & (half == side))
-        if len(rows) < _FEWEST_ROWS:
-            return False
-        if int(texts.gather(rows).str.len_chars().sum()) < _FEWEST_CHARACTERS:
-            return False
-    return True
+def _gathered(texts: Texts, places: Places) -> dict[int, str]:
+    """The beginnings of some texts by place."""
+    found: dict[int, str] = {}
+    begin = 0
+    for part in texts():
+        first, last = np.searchsorted(places, [begin, begin + len(part)])
+        some = places[first:last]
+        if len(some):
+            taken = _folded(part.gather(some - begin)).str.slice(0, _LONGEST)
+            found |= zip(some.tolist(), taken, strict=True)
+        begin += len(part)
+    return found
 
 
-def _sample(texts: pl.Series, among: Flags, keys: NDArray[np.int64]) -> pl.Series:
-    """Texts that together have about `_SAMPLE` characters, in the order of a hash of their own."""
-    rows = np.flatnonzero(among)
-    rows = rows[np.argsort(keys[rows], kind="stable")]
-    taken = texts.gather(rows).str.slice(0, _LONGEST)
-    return taken.filter(taken.str.len_chars().cum_sum() - taken.str.len_chars() < _SAMPLE)
-
-
-def _classes(counts: NDArray[np.int64]) -> tuple[tuple[int, int], NDArray[np.uint8]]:
-    """The size of the table and the class of each code point."""
-    classes = np.full(_CODES, _RARE, np.uint8)
-    digits = np.arange(ord("0"), ord("9") + 1)
-    others = counts.copy()
-    others[digits] = others[0] = 0
-    often = np.argsort(-others, kind="stable")
-    single = _FINE[0] - _RARE - 1
-    enough = others[often[:single]].sum() >= _COVERED * others.sum()
-    shape = _FINE if enough else _COARSE
-    kept = often[: shape[0] - _RARE - 1]
-    kept = kept[others[kept] > 0]
-    classes[kept] = np.arange(len(kept)) + _RARE + 1
-    classes[digits] = _DIGIT
-    classes[0] = _BOUNDARY
-    return shape, classes
-
-
-def _inside(classes: NDArray[np.uint8], counts: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """Bits of a code point among those of its class, each counted once more than it came."""
-    inside = np.zeros(_CODES, np.uint16)
-    for shared, kinds in ((_DIGIT, 10), (_RARE, _UNSEEN)):
-        of = classes == shared
-        inside[of] = _units(-np.log2((counts[of] + 1) / (counts[of].sum() + kinds)))
-    return inside
-
-
-def _units(bits: NDArray[np.floating]) -> NDArray[np.uint16]:
-    return np.asarray(np.clip(np.rint(bits * _UNITS), 0, 65_535), np.uint16)
-
-
-def _pieces(
-    texts: pl.Series, padding: int
-) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
-    """Code points of some texts at a time, each behind boundaries, and where each begins and ends."""
-    lengths = texts.str.len_chars().to_numpy().astype(np.int64) + padding
-    ends = np.cumsum(lengths)
-    start = 0
-    while start < len(texts):
-        before = ends[start] - lengths[start]
-        stop = max(start + 1, int(np.searchsorted(ends, before + _PIECE, side="right")))
-        joined = "".join("\0" * padding + text for text in texts[start:stop])
-        points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-        yield points, np.concatenate([[0], ends[start:stop] - before])
-        start = stop
-
-
-def _indices(classes: NDArray[np.uint8], size: int, order: int) -> NDArray[np.int64]:
-    """The place in the flat table of each character with the ones before it: (characters,)."""
-    padded = np.concatenate([np.zeros(order - 1, np.uint8), classes]).astype(np.int64)
-    places = np.zeros(len(classes), np.int64)
-    for back in range(order):
-        places += padded[order - 1 - back : len(padded) - back] * size**back
-    return places
-
-
-def _in_rows(starts: NDArray[np.int64], order: int, count: int) -> Flags:
-    """Which characters are text and no boundary before it: (characters,)."""
-    inside = np.ones(count, bool)
-    for back in range(order - 1):
-        inside[starts[:-1] + back] = False
-    return inside
+def _folded(texts: pl.Series) -> pl.Series:
+    return texts.fill_null("").str.normalize("NFC").str.to_lowercase()

@@ -15,9 +15,13 @@ from expectations.rules import failing_rows, row_rules
 from expectations.suite_files import SuiteError
 from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.signals import outliers, perplexity, typos
-from tasks.corpus.signals.wordgrams import Words
+from tasks.corpus.signals.perplexity import Texts
+from tasks.corpus.signals.word_counts import WordCounts
+from tasks.corpus.signals.wordgrams import split_words
 from tasks.errors import UserError
 
+# What `relative_signals` takes of a row.
+COMPARED = ("language", *outliers.COMPARED)
 SIGNALS = {**typos.SIGNALS, **perplexity.SIGNALS, **outliers.SIGNALS}
 
 
@@ -37,22 +41,38 @@ def trusted_rows(signals: pl.DataFrame) -> Flags:
     return passing.to_numpy()
 
 
-def relative_signals(texts: pl.Series, words: Words, signals: pl.DataFrame) -> pl.DataFrame:
+def relative_signals(texts: Texts, signals: pl.DataFrame, trusted: Flags) -> pl.DataFrame:
     """The signals named in `SIGNALS`, one row per text.
 
+    The texts are read in parts; what is counted in one is added to what was counted in the others
+    before any row is judged, so the result does not depend on where the parts are cut.
+
     Args:
-        texts: The texts.
-        words: Their words.
-        signals: What was measured of each row, with `row_id` and `language`.
+        texts: Reads the texts in parts, from the beginning whenever it is asked.
+        signals: What was measured of each row: `language` and what `outliers` compares.
+        trusted: Which rows say what is usual.
     """
-    trusted, languages = trusted_rows(signals), signals["language"]
+    languages = signals["language"]
     measured = pl.concat(
         [
-            typos.typo_signals(texts, words, languages, trusted),
-            perplexity.perplexities(texts, languages, trusted),
+            _typos(texts, languages, trusted),
+            perplexity.perplexities_in_parts(texts, languages, trusted),
         ],
         how="horizontal",
     )
-    known = pl.concat([signals, measured], how="horizontal")
-    odd = outliers.outlier_signals(known, trusted)
+    odd = outliers.outlier_signals(pl.concat([signals, measured], how="horizontal"), trusted)
     return pl.concat([measured, odd], how="horizontal")
+
+
+def _typos(texts: Texts, languages: pl.Series, trusted: Flags) -> pl.DataFrame:
+    counts, counted = WordCounts(), trusted & typos.judged_rows(languages)
+    begin = 0
+    for part in texts():
+        counts.add(split_words(part), counted[begin : begin + len(part)])
+        begin += len(part)
+    slips, found, begin = typos.Slips.among(counts), [], 0
+    for part in texts():
+        some = languages[begin : begin + len(part)]
+        found.append(slips.ratios(part, split_words(part), some))
+        begin += len(part)
+    return pl.concat(found)

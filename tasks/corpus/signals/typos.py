@@ -31,6 +31,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.corpus.signals.patterns import stop_words
+from tasks.corpus.signals.word_counts import WordCounts, hashes_of
 from tasks.corpus.signals.wordgrams import Words
 
 SIGNALS = {"typo_ratio": "share of the words that are one slip from a frequent word of the corpus"}
@@ -62,11 +63,43 @@ def typo_signals(
         languages: Their languages.
         trusted: Which rows frequent words may be counted on.
     """
-    judged = languages.is_in(LANGUAGES).to_numpy()
-    counts = _counts(words, trusted & judged)
-    slips = words.sums(misspelt(words.vocabulary, counts)) + _cut_words(texts, words, counts)
-    ratio = np.where(judged, slips / np.maximum(words.counts, 1), np.nan)
-    return pl.DataFrame({"typo_ratio": pl.Series(ratio).fill_nan(None)})
+    counts = WordCounts()
+    counts.add(words, judged_rows(languages) & trusted)
+    return Slips.among(counts).ratios(texts, words, languages)
+
+
+def judged_rows(languages: pl.Series) -> Flags:
+    """Which rows are in a language that is judged: (rows,)."""
+    return languages.is_in(LANGUAGES).to_numpy()
+
+
+@dataclass(frozen=True)
+class Slips:
+    """What is known of a corpus' words once all are counted.
+
+    Attributes:
+        hashes: Of the words that are slips, ascending.
+        known: Words that trusted rows have twice or more, and function words.
+    """
+
+    hashes: NDArray[np.uint64]
+    known: frozenset[str]
+
+    @classmethod
+    def among(cls, counts: WordCounts) -> Slips:
+        """Judge each different word once."""
+        table = counts.table()
+        often = table["count"].to_numpy()
+        hashes = table["hash"].to_numpy()[misspelt(table["word"], often)]
+        known = frozenset(table.filter(pl.col("count") >= 2)["word"]) | frozenset(stop_words())
+        return cls(np.sort(hashes), known)
+
+    def ratios(self, texts: pl.Series, words: Words, languages: pl.Series) -> pl.DataFrame:
+        """`typo_ratio` of some of the texts that were counted."""
+        slips = words.sums(np.isin(hashes_of(words), self.hashes))
+        slips += _cut_words(texts, self.known)
+        ratio = np.where(judged_rows(languages), slips / np.maximum(words.counts, 1), np.nan)
+        return pl.DataFrame({"typo_ratio": pl.Series(ratio).fill_nan(None)})
 
 
 def misspelt(vocabulary: pl.Series, counts: NDArray[np.int64]) -> Flags:
@@ -111,12 +144,6 @@ class _Frequent:
             .head(_MOST_FREQUENT)
         )
         return cls(words, _shortened(words, "meant"))
-
-
-def _counts(words: Words, among: Flags) -> NDArray[np.int64]:
-    """Occurrences of each different word in some rows: (vocabulary,)."""
-    inside = np.repeat(among, words.counts)
-    return np.bincount(words.ids[inside], minlength=len(words.vocabulary))
 
 
 def _shortened(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -180,13 +207,10 @@ def _often(found: pl.DataFrame) -> pl.Series:
     return found.filter(pl.col("often") >= _TIMES * pl.col("own").clip(1))["place"]
 
 
-def _cut_words(texts: pl.Series, words: Words, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many words of each text a line's end cuts in two: (texts,)."""
+def _cut_words(texts: pl.Series, known: frozenset[str]) -> NDArray[np.int64]:
+    """How many known words of each text a line's end cuts in two: (texts,)."""
     cut = np.zeros(len(texts), np.int64)
-    rows = texts.fill_null("").str.contains(r"\p{L}-[ \t]*\r?\n").arg_true()
-    if len(rows):
-        known = set(words.vocabulary.filter(counts >= 2)) | set(stop_words())
-        for row in rows:
-            pairs = _CUT.findall(texts[row])
-            cut[row] = sum((left + right).lower() in known for left, right in pairs)
+    for row in texts.fill_null("").str.contains(r"\p{L}-[ \t]*\r?\n").arg_true():
+        pairs = _CUT.findall(texts[row])
+        cut[row] = sum((left + right).lower() in known for left, right in pairs)
     return cut

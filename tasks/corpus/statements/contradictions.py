@@ -45,7 +45,7 @@ the later has gone as a duplicate before anything is compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ import polars as pl
 from tasks.configuration import Contradictions
 from tasks.corpus.duplicates.repeats import Flags
 from tasks.corpus.signals.patterns import WORD
+from tasks.corpus.statements.extract import SCHEMA as STATED
 from tasks.corpus.statements.extract import find_statements
 from tasks.corpus.statements.fact_patterns import Pattern, read_patterns
 from tasks.corpus.statements.listing import (
@@ -107,16 +108,22 @@ class Contradicted:
 
 
 def find_contradictions(
-    rows: pl.DataFrame, left: Flags, copies: Flags, patterns: str, config: Contradictions
+    rows: pl.DataFrame,
+    left: Flags,
+    copies: Flags,
+    patterns: str,
+    config: Contradictions,
+    texts: Iterable[pl.Series] | None = None,
 ) -> Contradicted:
     """Compare what training rows state.
 
     Args:
-        rows: `row_id`, `text`, `split`, `source`.
+        rows: `row_id`, `split`, `source`, and `text` unless that is given apart.
         left: Rows that count, after everything else went: (rows,).
         copies: Rows that went as duplicates, whose statements are counted as rows: (rows,).
         patterns: The lines of a pattern file; without any nothing is looked for.
         config: When a minority goes.
+        texts: The rows' texts in parts, of which one is held at a time.
 
     Raises:
         UserError: A line is no pattern.
@@ -124,7 +131,8 @@ def find_contradictions(
     known = read_patterns(patterns)
     if not known:
         return Contradicted()
-    stated = _stated(rows, left, copies, known)
+    texts = [rows["text"]] if texts is None else texts
+    stated = _stated(rows, texts, left, copies, known)
     disputed, unclear = _disputed(stated)
     versions = _judged(_versions(disputed), config)
     table = listed(disputed, versions, rows["row_id"])
@@ -166,16 +174,26 @@ def _by_row(table: pl.DataFrame, verdicts: Sequence[str]) -> pl.DataFrame:
 
 
 def _stated(
-    rows: pl.DataFrame, left: Flags, copies: Flags, patterns: Sequence[Pattern]
+    rows: pl.DataFrame,
+    texts: Iterable[pl.Series],
+    left: Flags,
+    copies: Flags,
+    patterns: Sequence[Pattern],
 ) -> pl.DataFrame:
     """What training rows and their copies state, each row each sentence once; `left`: no copy."""
-    places = np.flatnonzero((rows["split"] == "train").to_numpy() & (left | copies))
-    found = find_statements(rows["text"].gather(places), patterns)
+    asked = (rows["split"] == "train").to_numpy() & (left | copies)
+    parts, begin = [pl.DataFrame(schema=STATED)], 0
+    for part in texts:
+        places = np.flatnonzero(asked[begin : begin + len(part)])
+        some = find_statements(part.gather(places), patterns)
+        row = pl.Series("row", begin + places[some["row"].to_numpy()], pl.Int64)
+        parts.append(some.with_columns(row))
+        begin += len(part)
+    found = pl.concat(parts)
     said = ["row", *FACT, "value_key", "sentence"]
     found = found.unique(said, keep="first", maintain_order=True)
-    row = pl.Series("row", places[found["row"].to_numpy()])
-    source = rows["source"].gather(row).alias("source")
-    return found.with_columns(row, source, pl.Series("left", left[row.to_numpy()]))
+    source = rows["source"].gather(found["row"]).alias("source")
+    return found.with_columns(source, pl.Series("left", left[found["row"].to_numpy()]))
 
 
 def _facts(statements: pl.DataFrame) -> int:
