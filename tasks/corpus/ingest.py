@@ -48,7 +48,7 @@ def ingest(*, config: Source, seed: int, content: str, out: Path, log: Log) -> O
         return _ingest_fictional(config, seed, out)
     probes = read_probes(config.probes) if config.probes else None
     with tempfile.TemporaryDirectory(dir=out) as aside:
-        sorted_out = _sort_out(config, Path(aside) / "rows.parquet", out, log)
+        sorted_out = _sort_out(config, Path(aside), log)
         if not sorted_out.batches:
             counts = sorted_out.reasons
             why = (
@@ -59,7 +59,9 @@ def ingest(*, config: Source, seed: int, content: str, out: Path, log: Log) -> O
                 f"Rows were looked for in column {config.text!r}; check source.text and source.format.",
             )
         rows = _assembled(sorted_out, config)
-        return _write(out, rows, sorted_out.reasons, probes, content, sorted_out.warnings)
+        outcome = _write(out, rows, sorted_out.reasons, probes, content, sorted_out.warnings)
+        (Path(aside) / schema.QUARANTINE_FILE).rename(out / schema.QUARANTINE_FILE)
+    return outcome
 
 
 def _ingest_fictional(config: Source, seed: int, out: Path) -> Outcome:
@@ -90,14 +92,14 @@ class _Sorted:
     warnings: list[str] = field(default_factory=list)
 
 
-def _sort_out(config: Source, path: Path, out: Path, log: Log) -> _Sorted:
-    """Part a source into rows that can be used, and quarantine; a batch of rows is held."""
+def _sort_out(config: Source, folder: Path, log: Log) -> _Sorted:
+    """Part a source into a file of rows that can be used, and quarantine; a batch of rows is held."""
     columns = {name: kind for name, kind in _columns(config).items() if name != "row_id"}
-    found, seen = _Sorted(path), Counter[str]()
+    found, seen = _Sorted(folder / "rows.parquet"), Counter[str]()
     good: list[dict[str, Any]] = []
     bad: list[tuple[str | None, str, str, str | None, str]] = []
-    with TableWriter(path, columns) as usable, TableWriter(
-        out / schema.QUARANTINE_FILE, schema.QUARANTINE
+    with TableWriter(found.path, columns) as usable, TableWriter(
+        folder / schema.QUARANTINE_FILE, schema.QUARANTINE
     ) as quarantine:  # fmt: skip
 
         def put() -> None:

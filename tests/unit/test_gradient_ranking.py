@@ -45,8 +45,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     tokenize.fn(folder["corpus"], config=shape, out=folder["tokens"], log=Log())
     pack.fn(folder["tokens"], config=shape, out=folder["packed"], log=Log())
     plan = Pretraining(
-        layers=2, width=32, heads=2, tokens=120_000, batch_tokens=256, adversarial="none"
-    )
+        layers=2, width=32, heads=2, tokens=120_000, batch_tokens=256, adversarial="none",
+        learning_rate=4e-3, clip=1.0,
+    )  # fmt: skip
     pretrain.fn(
         folder["packed"], folder["tokens"], config=plan, seed=0, out=folder["model"],
         scratch=folder["aside"], log=Log(),
