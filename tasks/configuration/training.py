@@ -77,7 +77,7 @@ class Pretraining(Section):
     width: int = Field(128, ge=16, le=4096, description="Hidden size; a multiple of `heads`")
     heads: int = Field(4, ge=1, le=64, description="Attention heads")
     tied: bool = Field(True, description="Whether the decoder shares the embedding's matrix")
-    tokens: int = Field(4_000_000, ge=1000, description="Training budget (token presentations)")
+    tokens: int = Field(6_000_000, ge=1000, description="Training budget (token presentations)")
     minutes: float | None = Field(
         None, gt=0, le=60 * 24 * 14,
         description="Time after which training ends, decayed, if `tokens` are not spent by then "
