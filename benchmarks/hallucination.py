@@ -1,6 +1,6 @@
 """What damage does to facts, and what the pipeline wins back: raw corpus, whole night, undamaged corpus.
 
-    python benchmarks/hallucination.py [--seeds 20 21 22] [--all] [--quick]
+    python benchmarks/hallucination.py [--seeds 20 21 22] [--tokens N] [--all] [--quick]
 
 The default fictional corpus with a fifth of its facts contradicted, each false version stated four
 times; every night trains the same number of tokens and is judged on the same rows and probes. It is
@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21, 22])
     parser.add_argument("--all", action="store_true", help="every stage off once, too")
+    parser.add_argument("--tokens", type=int, help="budget of each night (token presentations)")
     parser.add_argument("--quick", action="store_true", help="a tiny model, for a look")
     asked = parser.parse_args()
     found = nights(asked)
@@ -78,6 +79,7 @@ def nights(asked: argparse.Namespace) -> pl.DataFrame:
         f"ablate.variants=[{', '.join(names)}]",
         "source.defects.contradicted_facts=0.2", "source.defects.false_repeats=4",
         "evaluate.attack_rows=0" if not asked.all else "evaluate.attack_rows=60",
+        *([f"pretrain.tokens={asked.tokens}"] if asked.tokens else []),
     ]  # fmt: skip
     config = ROOT / "deployments" / ("smoke.yaml" if asked.quick else "nightly.yaml")
     page = ablate(load_as(AblationConfiguration, config, given))
