@@ -120,7 +120,8 @@ class StoredParts(Parts):
 
         if missing:
             _run(make, _workers.get() or Workers(), name)
-            found |= {key: self._known(name, key) for key in missing}
+            # Not asked for their age: the clock of a remote store may be behind.
+            found |= {key: self._store.fetch_folder(name, key) for key in missing}
         folders = [found[key] for key in keys]
         lost = [key for key in keys if found[key] is None]
         if lost:

@@ -55,7 +55,7 @@ def kill_worker(ground: Ground, title: str) -> str:
     run = stack.begin()
     worker = _Worker(ground)
     ground.later(worker.kill)
-    _wait(lambda: ground.is_working_on(title), worker.process)
+    _wait(lambda: ground.is_working_on(title), worker.process, NotInjected)
     worker.kill()
     began = time.monotonic()
     # The automation for zombie runs notices; a person would retry the run, or wait for the next night.
@@ -89,13 +89,18 @@ def _use(ground: Ground) -> _Stack:
     return stack
 
 
-def _wait(happened: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+def _wait(
+    happened: Callable[[], bool],
+    process: subprocess.Popen[bytes] | None = None,
+    otherwise: type[Exception] = Broken,
+) -> None:
+    """Look until something is so; after the harm, what does not come is what was not survived."""
     deadline = time.monotonic() + _PATIENCE
     while not happened():
         if process is not None and process.poll() is not None:
             raise NotInjected("the worker ended first")
         if time.monotonic() > deadline:
-            raise NotInjected("it did not happen")
+            raise otherwise("it did not happen")
         time.sleep(0.05)
 
 

@@ -93,6 +93,7 @@ def up(
     arguments = ["--env-file", str(options.env_file.absolute())]
     arguments += [part for name in options.profile for part in ("--profile", name)]
     arguments += [part for given in options.port for part in ("--port", given)]
+    (folder / "state.json").unlink(missing_ok=True)  # of a supervisor that was killed
     log = folder / "supervisor.log"
     with log.open("wb") as handle:
         process = subprocess.Popen(

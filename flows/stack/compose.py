@@ -128,9 +128,9 @@ def _service(
         made.append(folder)
 
     def here(text: Any) -> str:
-        return _natively(
-            _filled(str(text), variables, f"{name} of the compose file"), folders, ports
-        )
+        # What a person sets is theirs, and stays as it is.
+        where = f"{name} of the compose file"
+        return _filled(_natively(str(text), folders, ports), variables, where)
 
     test = declared.get("healthcheck", {}).get("test", [])
     check = ["sh", "-c", *test[1:]] if test[:1] == ["CMD-SHELL"] else test[1:]
@@ -153,7 +153,7 @@ def _service(
 def _natively(text: str, folders: Mapping[str, str], ports: Mapping[str, int]) -> str:
     """A command's argument or a variable's value, with this machine's addresses and folders."""
     for target in sorted(folders, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w/.]){re.escape(target)}(?=/|$|\s)", folders[target], text)
+        text = re.sub(rf"(?<![\w/.]){re.escape(target)}(?=[/,}}\s]|$)", folders[target], text)
     for name, port in PORTS.items():
         text = re.sub(rf"\b{name}:{port}\b", f"{_LOOPBACK}:{port}", text)
     text = re.sub("|".join(rf"\b{port}\b" for port in PORTS.values()), _ported(ports), text)

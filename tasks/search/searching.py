@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.configuration import Configuration
+from tasks.confinement import confine
 from tasks.corpus.sources.readers import source_digest
 from tasks.errors import UserError
 from tasks.records import Night
@@ -68,6 +69,7 @@ def search(configuration: SearchConfiguration) -> Iterator[Begun]:
     Raises:
         UserError: The space, the database or the study cannot be used; or no trial was completed.
     """
+    confine(configuration)
     space, base = space_of(configuration), configuration.night()
     identity = _identity(configuration, space)
     told = configuration.search

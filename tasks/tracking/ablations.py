@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from tasks.confinement import confine
 from tasks.records import Night, Record
 from tasks.tracking.connection import client, experiment_id
 from tasks.tracking.facts import log_parameters, log_stage
@@ -23,6 +24,7 @@ def study(name: str, configuration: BaseModel) -> Iterator[Night]:
         name: Readable, shared with the Prefect flow run.
         configuration: Saved whole as an artifact, and flat as parameters.
     """
+    confine(configuration)
     experiment = experiment_id()
     close_abandoned(experiment)
     started = datetime.now(UTC).isoformat(timespec="seconds")

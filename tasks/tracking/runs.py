@@ -69,6 +69,7 @@ def subflow(name: str, configuration: BaseModel, night: Night | None) -> Iterato
 
     A subflow that was started by itself has no night, and is given one of its own.
     """
+    confine(configuration)  # a form may name a night that is there already
     own = night is None
     night = night or open_night(name, configuration, None)
     run_id = _nested_run(night, name)

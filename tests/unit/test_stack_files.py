@@ -55,7 +55,22 @@ def test_each_service_runs_its_own_command_with_this_machines_addresses_and_fold
     assert (
         services["prefect"].environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:5200/api"
     )
-    assert '"$REDIS_PASSWORD"' in services["redis"].command[2]
+    assert "requirepass $REDIS_PASSWORD\n" in services["redis"].command[2]
+    assert "--bind 127.0.0.1 --port 7379" in services["redis"].command[2]
+    worker = services["worker-cpu"]
+    sources = worker.environment["PLUMBLINE_SOURCES"].split(",")
+    assert Path(sources[0]) in worker.folders
+    assert sources[1] == "s3://plumbline/sources"
+
+
+def test_what_a_person_sets_stays_as_it_is(variables: dict[str, str], tmp_path: Path) -> None:
+    given = variables | {
+        "PLUMBLINE_SOURCES": "/data/corpora", "PLUMBLINE_NOTIFY_WEBHOOK": "http://hook:5000/"
+    }  # fmt: skip
+    found = {s.name: s for s in read_services(COMPOSE, given, tmp_path, MOVED)}
+    told = found["worker-cpu"].environment
+    assert told["PLUMBLINE_SOURCES"] == "/data/corpora"
+    assert told["PLUMBLINE_NOTIFY_WEBHOOK"] == "http://hook:5000/"
 
 
 def test_everything_listens_on_loopback_and_no_name_of_a_service_is_left(
