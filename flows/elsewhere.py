@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
+from prefect.runtime import flow_run
 
 from tasks.configuration import Configuration
 from tasks.errors import UserError
@@ -17,6 +20,7 @@ from tasks.tracking import facts
 if TYPE_CHECKING:
     from prefect.client.schemas import FlowRun
 
+GPU = "gpu"  # the pool with one slot
 _SECONDS_BETWEEN_LOOKS = 5.0
 
 
@@ -41,6 +45,11 @@ def run_elsewhere(
             f"training on another pool needs a Prefect server with the deployment {deployment}",
             "Start one with `make stack`, or leave train_on as `here`.",
         )
+    if _pool_of_this_run() == GPU:
+        raise UserError(
+            "this night runs on the GPU pool already, whose only slot the other run would wait for",
+            "Leave train_on as `here`, or use a deployment on the CPU pool.",
+        )
     parameters = {
         "configuration": configuration.model_dump(mode="json"),
         "night": night.model_dump(mode="json"),
@@ -58,6 +67,14 @@ def run_elsewhere(
             + (f": {run.state.message}" if run.state and run.state.message else ""),
             f"See {Environment().prefect_ui}/runs/flow-run/{run.id}; retry this night to go on.",
         )
+
+
+def _pool_of_this_run() -> str | None:
+    """The work pool that this flow run came from, if it came from one."""
+    if (run_id := flow_run.id) is None:
+        return None
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run_id)).work_pool_name
 
 
 def fetch_page(night: Night) -> Path:

@@ -50,8 +50,15 @@ def prepare(service: Service) -> str | None:
     folder.chmod(0o700)
     if (folder / _WHOLE).exists():
         return user
+    begun = folder.with_name(f"{folder.name}.begun")
+    if any(folder.iterdir()) and not begun.exists():
+        raise UserError(
+            f"{folder} holds a database that this stack did not make",
+            f"Move it away, or say that it has what the stack needs: touch {folder / _WHOLE}",
+        )
     for left in folder.iterdir():  # of a start that was interrupted
         shutil.rmtree(left) if left.is_dir() else left.unlink()
+    begun.touch()
     told = service.environment
     with tempfile.TemporaryDirectory(prefix="plumbline-initdb-") as place:
         secret = Path(place, "password")
@@ -76,6 +83,7 @@ def prepare(service: Service) -> str | None:
     for statement in _statements(statements):
         _run(single, user, path, folder, f"{statement}\n\n\n")
     (folder / _WHOLE).touch()
+    begun.unlink()
     return user
 
 

@@ -8,7 +8,11 @@ from pydantic import BaseModel
 from tasks.configuration import Configuration
 from tasks.confinement import PLACES, confine
 from tasks.errors import UserError
+from tasks.records import Night
+from tasks.search import searching
+from tasks.search.configuration import SearchConfiguration
 from tasks.settings import load_configuration
+from tasks.tracking import ablations, runs
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +77,18 @@ def test_every_setting_that_names_a_place_is_looked_at(
 def test_ways_round_are_closed(location: str, allowed: Path) -> None:
     with pytest.raises(UserError, match="outside of what this machine may read"):
         confine(load_configuration(None, [f"source.location={location.format(folder=allowed)}"]))
+
+
+def test_no_flow_goes_round_it_by_naming_a_night_that_is_there() -> None:
+    night = Night(name="there", run_id="0" * 32, started="2026-01-02T02:00:00+00:00")
+    told = load_configuration(None, ["source.location=/etc/passwd"])
+    with pytest.raises(UserError, match="outside of"), runs.subflow("prepare", told, night):
+        pass
+    with pytest.raises(UserError, match="outside of"), ablations.study("a", told):
+        pass
+    asked = SearchConfiguration.model_validate({"source": {"location": "/etc/passwd"}})
+    with pytest.raises(UserError, match="outside of"), searching.search(asked):
+        pass
 
 
 def test_the_hub_is_open_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flows.automations import _automation, _read
-from flows.stack import secrets
+from flows.stack import postgres, secrets
 from flows.stack.compose import PORTS, Service, read_services, read_variables
 from tasks.errors import UserError
 
@@ -192,3 +192,17 @@ def test_every_automation_is_one_and_messages_wait_for_somebody_to_get_them() ->
     assert len(items) - len(silent) == 2
     with pytest.raises(UserError, match="the automation 'plumbline x' in"):
         _automation({"name": "plumbline x", "trigger": {"type": "never"}}, None, path)
+
+
+def test_a_database_of_somebody_else_is_never_emptied(
+    services: dict[str, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(postgres.shutil, "which", lambda *_, **__: "/usr/bin/initdb")
+    service = services["postgres"]
+    (folder,) = service.folders
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_text("15")
+    with pytest.raises(UserError, match="holds a database that this stack did not make"):
+        postgres.prepare(service)
+    assert (folder / "PG_VERSION").read_text() == "15"
