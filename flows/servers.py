@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,11 +15,11 @@ from urllib.request import Request, urlopen
 
 import psutil
 
+from flows.ports import HOST, require_free
 from tasks.errors import UserError
 from tasks.settings import EMBEDDED, Environment
 from tasks.tracking.connection import make_tables
 
-HOST = "127.0.0.1"
 POOLS = ("cpu", "gpu")
 _PATIENCE = 120.0  # seconds a server may take to start on a busy machine
 
@@ -32,7 +31,7 @@ def serve(environment: Environment, prefect_port: int, mlflow_port: int) -> int:
         UserError: A port is taken, or a server does not start.
     """
     for name, port in (("prefect", prefect_port), ("mlflow", mlflow_port)):
-        _require_free(name, port)
+        require_free(f"the {name} UI", port, f"make ui {name.upper()}_PORT={port + 1}")
     logs = environment.home.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     commands = {
@@ -105,9 +104,10 @@ def deploy(root: Path) -> int:
     """
     _require_server()
     environment = {**os.environ, "PLUMBLINE_ROOT": os.environ.get("PLUMBLINE_ROOT", str(root))}
+    template = ["--base-job-template", "deployments/pool.json"]
     for pool in POOLS:
-        create = ["--no-prompt", "work-pool", "create", "--type", "process", "--overwrite", pool]
-        _run([*_prefect(), *create], root, environment)
+        create = ["--no-prompt", "work-pool", "create", "--type", "process", "--overwrite"]
+        _run([*_prefect(), *create, *template, pool], root, environment)
     _run([*_prefect(), "work-pool", "set-concurrency-limit", "gpu", "1"], root, environment)
     everything = ["deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
     _run([*_prefect(), "--no-prompt", *everything], root, environment)
@@ -171,18 +171,6 @@ def _prefect() -> list[str]:
 
 def _mlflow() -> list[str]:
     return [sys.executable, "-m", "mlflow", "server"]
-
-
-def _require_free(name: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise UserError(
-                f"port {port} for the {name} UI is taken",
-                f"Stop what uses it, or choose another: make ui {name.upper()}_PORT={port + 1}",
-            ) from error
 
 
 def _start(command: list[str], log: Path, more: dict[str, str]) -> subprocess.Popen[bytes]:

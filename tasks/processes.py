@@ -12,15 +12,21 @@ _BIRTH = 18  # the field `starttime` of /proc/PID/stat, counted from the one aft
 
 def identity() -> dict[str, str]:
     """This process: its host, and its number with its time of birth, since numbers are reused."""
-    return {"host": socket.gethostname(), "process": f"{os.getpid()}:{_birth(os.getpid())}"}
+    return {"host": socket.gethostname(), "process": identity_of(os.getpid())}
+
+
+def identity_of(pid: int) -> str:
+    """A process of this machine: its number with its time of birth."""
+    return f"{pid}:{_birth(pid)}"
 
 
 def is_dead(host: str, process: str) -> bool:
     """Whether a process of this machine is gone; of another machine's nothing is known."""
-    return host == socket.gethostname() and not _alive(process)
+    return host == socket.gethostname() and not is_alive(process)
 
 
-def _alive(process: str) -> bool:
+def is_alive(process: str) -> bool:
+    """Whether a process of this machine is still the one that it was."""
     pid, _, birth = process.partition(":")
     return pid.isdigit() and birth != "" and _birth(int(pid)) == birth
 

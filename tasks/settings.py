@@ -15,10 +15,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.configuration import Configuration, Section
 from tasks.errors import UserError
+from tasks.processes import is_alive
 
 _Kind = TypeVar("_Kind", bound=Section)
 
 ROOT = Path(__file__).resolve().parents[1]
+CLIENTS_NOTE = "clients.json"  # in the stack's folder: what its clients are told
 
 # Settings that are text whatever they look like.
 _TEXTS = {
@@ -170,15 +172,27 @@ class Environment(BaseSettings):
 
         A stale note of one that was killed is ignored.
         """
-        for note in (self.stack_folder / "clients.json", self.prefect_address_file):
+        for told in (self._told_by_stack(), self._told_by_ui()):
             try:
-                text = note.read_text()
-                told = orjson.loads(text) if note.suffix else {"PREFECT_API_URL": text}
                 with urlopen(f"{told['PREFECT_API_URL']}/health", timeout=1):
-                    return dict(told)
-            except (OSError, ValueError, KeyError):
+                    return told
+            except (OSError, KeyError):
                 continue
         return {}
+
+    def _told_by_stack(self) -> dict[str, str]:
+        try:
+            note = orjson.loads((self.stack_folder / CLIENTS_NOTE).read_bytes())
+            # Another server may answer at the address of a stack that is gone.
+            return dict(note["environment"]) if is_alive(note["process"]) else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+    def _told_by_ui(self) -> dict[str, str]:
+        try:
+            return {"PREFECT_API_URL": self.prefect_address_file.read_text()}
+        except OSError:
+            return {}
 
 
 def load_configuration(path: Path | None = None, overrides: Sequence[str] = ()) -> Configuration:

@@ -18,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from faulting.ground import Ground
-from faulting.nights import Broken, NotInjected
+from faulting.nights import Broken, Ended, Night, NotInjected
+from faulting.ports import free_port
 
 _KEY, _SECRET = "faults", "not-a-secret"
 _BUCKET = "plumbline"
@@ -30,37 +31,27 @@ _PATIENCE = 60.0
 
 def slow(ground: Ground, title: str) -> str:
     """Every answer is late from a stage on."""
-    proxy = _store(ground)
-    night = ground.night()
-    night.wait_until(lambda: _has_begun(ground, title))
+    proxy, night = _begun(ground, title)
     proxy.delay = _DELAY
-    ended = night.wait()
-    if ended.status:
-        raise Broken(f"it ended with {ended.status}: {ended.err[-800:]}")
+    _went_well(night.wait())
     proxy.delay = 0.0
     return f"{proxy.asked} requests, each {_DELAY:g} s late"
 
 
 def failing(ground: Ground, title: str) -> str:
     """One request in a few is answered with 503 from a stage on, and the night gets through."""
-    proxy = _store(ground)
-    night = ground.night()
-    night.wait_until(lambda: _has_begun(ground, title))
+    proxy, night = _begun(ground, title)
     proxy.failing = True
-    ended = night.wait()
+    _went_well(night.wait())
     proxy.failing = False
     if not proxy.failed:
         raise NotInjected("no request failed")
-    if ended.status or "Traceback" in ended.err:
-        raise Broken(f"it ended with {ended.status}: {ended.err[-800:]}")
     return f"{proxy.failed} of {proxy.asked} requests failed"
 
 
 def away(ground: Ground, title: str) -> str:
     """Connections are refused inside a stage for some seconds: the night waits, or says what is wrong."""
-    proxy = _store(ground)
-    night = ground.night()
-    night.wait_until(lambda: _has_begun(ground, title))
+    proxy, night = _begun(ground, title)
     proxy.away = True
     with contextlib.suppress(NotInjected):  # it ended, which is for what follows to judge
         night.wait_for(_AWAY)
@@ -72,6 +63,18 @@ def away(ground: Ground, title: str) -> str:
         raise Broken(f"it ended with {ended.status}: {ended.err[-800:]}")
     how = "went on" if ended.status == 0 else f"ended with {ended.status}"
     return f"{proxy.failed} requests refused; the night {how}"
+
+
+def _begun(ground: Ground, title: str) -> tuple[_Proxy, Night]:
+    """A night over S3 that has come to a stage."""
+    proxy, night = _store(ground), ground.night()
+    night.wait_until(lambda: _has_begun(ground, title))
+    return proxy, night
+
+
+def _went_well(ended: Ended) -> None:
+    if ended.status or "Traceback" in ended.err:
+        raise Broken(f"it ended with {ended.status}: {ended.err[-800:]}")
 
 
 def _has_begun(ground: Ground, title: str) -> bool:
@@ -86,7 +89,7 @@ def _store(ground: Ground) -> _Proxy:
     (ground.home / "store").mkdir(parents=True, exist_ok=True)
     shutil.move(ground.home / "store", bucket / "store")
     (ground.home / "store").symlink_to(bucket / "store")
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [Path(sys.executable).with_name("rclone"), "serve", "s3", "--config", "/dev/null",
          "--addr", f"127.0.0.1:{port}", "--auth-key", f"{_KEY},{_SECRET}", bucket.parent],
@@ -197,9 +200,3 @@ def _await(port: int) -> None:
         else:
             return
     raise RuntimeError("rclone did not start")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -11,7 +11,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,10 @@ import yaml
 
 from faulting.ground import Ground
 from faulting.nights import ROOT, SMALL, Broken, Night, NotInjected
+from faulting.ports import free_port
+from flows.stack import state
+from tasks.processes import is_alive
+from tasks.settings import CLIENTS_NOTE
 
 _PATIENCE = 240.0  # seconds in which a server is back, or a slot is free
 _SERVERS = ("prefect-services",)  # and what it waits for: the API, PostgreSQL, Redis
@@ -120,13 +123,14 @@ class _Stack:
         ports = [
             part
             for name in ("postgres", "redis", "prefect")
-            for part in ("--port", f"{name}={_free_port()}")
+            for part in ("--port", f"{name}={free_port()}")
         ]
         env_file = ["--env-file", str(Path(place.name, ".env"))]
         atexit.register(place.cleanup)
         atexit.register(self._command, "stack", "down")
         self._command("stack", "up", *_SERVERS, *env_file, *ports)
-        told = json.loads((self._home / "stack" / "clients.json").read_bytes())
+        self._folder = self._home / "stack"
+        told = json.loads((self._folder / CLIENTS_NOTE).read_bytes())["environment"]
         self.told = {name: told[name] for name in told if name.startswith("PREFECT_")}
         self._environment |= self.told
         self._command("deploy")
@@ -141,16 +145,14 @@ class _Stack:
 
     def kill(self, service: str) -> None:
         """SIGKILL to a service's process group."""
-        os.killpg(self._states()[service]["pid"], signal.SIGKILL)
+        os.killpg(state.read(self._folder)[service].pid, signal.SIGKILL)
 
     def await_ready(self) -> None:
         """Until all services are there, and Prefect answers."""
 
         def ready() -> bool:
-            states = self._states()
-            if any(told["state"] != "ready" for told in states.values()):
-                return False
-            if not all(psutil.pid_exists(told["pid"]) for told in states.values()):
+            services = state.read(self._folder).values()
+            if not all(told.state == state.READY and is_alive(told.process) for told in services):
                 return False
             try:
                 self.ask("/admin/version")
@@ -181,12 +183,6 @@ class _Stack:
         limits = self.ask("/v2/concurrency_limits/filter", {})
         return sum(int(limit["active_slots"]) for limit in limits)
 
-    def _states(self) -> dict[str, dict[str, Any]]:
-        states: dict[str, dict[str, Any]] = json.loads(
-            (self._home / "stack" / "state.json").read_bytes()
-        )
-        return states
-
 
 class _Worker:
     """A worker that executes nights in a ground's home."""
@@ -209,9 +205,3 @@ class _Worker:
         ]:
             process.kill()
         self.process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

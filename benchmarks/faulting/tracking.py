@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from urllib.request import urlopen
 from faulting.ground import Ground
 from faulting.kills import strike
 from faulting.nights import Broken, NotInjected
+from faulting.ports import free_port
 
 _PATIENCE = 180.0  # seconds in which a server starts
 _AWAY = 10.0  # seconds at least
@@ -89,9 +89,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,11 +14,14 @@ from typing import Any
 import orjson
 import psutil
 
-from flows.stack import secrets
+from flows.ports import require_free
+from flows.stack import secrets, state
 from flows.stack.compose import PORTS, Service, only, read_services, read_variables
-from flows.stack.supervisor import READY, Supervisor
+from flows.stack.state import DONE, READY
+from flows.stack.supervisor import Supervisor
 from tasks.errors import UserError
-from tasks.settings import ROOT, Environment
+from tasks.processes import identity_of, is_alive
+from tasks.settings import CLIENTS_NOTE, ROOT, Environment
 
 _PATIENCE = 300.0  # seconds until the whole stack must be ready
 # What a client of the stack is told, among what its workers are told.
@@ -88,12 +89,14 @@ def up(
         return status(folder)
     for service in services:
         if service.name in ports:
-            _require_free(service.name, ports[service.name])
+            port = ports[service.name]
+            choose = f"plumbline stack up --port {service.name}={port + 1}"
+            require_free(f"the service {service.name}", port, choose)
     folder.mkdir(parents=True, exist_ok=True)
     arguments = ["--env-file", str(options.env_file.absolute())]
     arguments += [part for name in options.profile for part in ("--profile", name)]
     arguments += [part for given in options.port for part in ("--port", given)]
-    (folder / "state.json").unlink(missing_ok=True)  # of a supervisor that was killed
+    state.clear(folder)  # of a supervisor that was killed, and whose services are gone
     log = folder / "supervisor.log"
     with log.open("wb") as handle:
         process = subprocess.Popen(
@@ -101,14 +104,13 @@ def up(
             stdin=subprocess.DEVNULL, stdout=handle, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     (folder / "supervisor.pid").write_text(f"{process.pid}\n")
-    _note_clients(told, folder)
+    _note_clients(told, folder, identity_of(process.pid))
     started, shown = time.monotonic(), set[str]()
     while time.monotonic() - started < _PATIENCE:
         if process.poll() is not None:
             break
-        states = _states(folder)
-        for name in [s.name for s in services if s.name not in shown]:
-            if states.get(name, {}).get("state") in (READY, "done"):
+        for name, told_of in state.read(folder).items():
+            if name not in shown and told_of.state in (READY, DONE):
                 shown.add(name)
                 sys.stdout.write(f"  ✓ {name:<18} {time.monotonic() - started:4.0f} s\n")
                 sys.stdout.flush()
@@ -137,9 +139,15 @@ def _greet(ports: Mapping[str, int], shown: set[str]) -> int:
 def down(folder: Path) -> int:
     """Stop everything; data is kept."""
     process = supervisor(folder)
-    (folder / "clients.json").unlink(missing_ok=True)
+    (folder / CLIENTS_NOTE).unlink(missing_ok=True)
     if process is None:
-        sys.stdout.write("the stack is not running\n")
+        left = {n: told for n, told in state.read(folder).items() if is_alive(told.process)}
+        state.stop(left)  # of a supervisor that was killed
+        state.clear(folder)
+        found = f"stopped {', '.join(left)}, which outlived their supervisor" if left else (
+            "the stack is not running"
+        )  # fmt: skip
+        sys.stdout.write(f"{found}\n")
         return 0
     process.send_signal(signal.SIGTERM)
     try:
@@ -152,10 +160,10 @@ def down(folder: Path) -> int:
 
 def status(folder: Path) -> int:
     """Print each service's state."""
-    states = _states(folder) if supervisor(folder) is not None else {}
-    for name, told in states.items():
-        sys.stdout.write(f"  {name:<18} {told['state']:<9} process {told['pid']}\n")
-    if not states:
+    services = state.read(folder) if supervisor(folder) is not None else {}
+    for name, told in services.items():
+        sys.stdout.write(f"  {name:<18} {told.state:<9} process {told.pid}\n")
+    if not services:
         sys.stdout.write("the stack is not running; start it with make stack\n")
     return 0
 
@@ -169,26 +177,15 @@ def supervisor(folder: Path) -> psutil.Process | None:
         return None
 
 
-def _states(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        found: dict[str, dict[str, Any]] = orjson.loads((folder / "state.json").read_bytes())
-        return found
-    except (OSError, orjson.JSONDecodeError):
-        return {}
-
-
 def _told_to_clients(services: Sequence[Service]) -> dict[str, str]:
     told = next(s.environment for s in services if s.name == _CLIENTS)
     return {name: value for name, value in told.items() if name not in _OWN and value}
 
 
-def _note_clients(told: Mapping[str, str], folder: Path) -> None:
-    """Leave for this checkout's other commands what a worker is told, for its owner's eyes only."""
-    path = folder / "clients.json"
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(orjson.dumps(dict(told)))
+def _note_clients(told: Mapping[str, str], folder: Path, process: str) -> None:
+    """Leave for this checkout's other commands what a worker is told, while the supervisor lives."""
+    note = {"process": process, "environment": dict(told)}
+    secrets.write_private(folder / CLIENTS_NOTE, orjson.dumps(note))
 
 
 def _ports(given: Sequence[str]) -> dict[str, int]:
@@ -201,15 +198,3 @@ def _ports(given: Sequence[str]) -> dict[str, int]:
             )
         found[name] = int(port)
     return found
-
-
-def _require_free(name: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(
-                f"port {port} of the service {name} is taken",
-                f"Stop what uses it, or choose another: plumbline stack up --port {name}={port + 1}",
-            ) from error

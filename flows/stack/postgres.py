@@ -9,19 +9,37 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.stack.compose import Service
 from tasks.errors import UserError
 
-# Where Debian keeps the programs that are not on the PATH, newest last.
 _WHOLE = "plumbline.made"  # in a cluster that has all its databases
+# Where Debian keeps the programs that are not on the PATH, a folder for each version.
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
-def programs() -> list[str]:
-    """Folders with PostgreSQL's programs beside those of the PATH."""
-    found = sorted(_DEBIAN.glob("*/bin"), key=lambda folder: int(folder.parent.name.split(".")[0]))
-    return [str(folder) for folder in reversed(found)]
+def programs(service: Service | None = None) -> list[str]:
+    """Folders with PostgreSQL's programs beside those of the PATH, newest first.
+
+    Args:
+        service: The one that is started; where its cluster was made by another version, that one
+            comes first, since no other can serve it.
+    """
+    versions = {folder.parent.name: str(folder) for folder in _DEBIAN.glob("*/bin")}
+    order = sorted(versions, key=lambda version: -float(version))
+    for folder in service.folders if service is not None else ():
+        if (made := folder / "PG_VERSION").exists():
+            order.sort(key=made.read_text().strip().__ne__)
+    return [versions[version] for version in order]
+
+
+def as_user(user: str | None) -> dict[str, Any]:
+    """How `subprocess` starts a process as another user, which root alone can."""
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def prepare(service: Service) -> str | None:
@@ -107,13 +125,11 @@ def _run(
     command: Sequence[str], user: str | None, path: str, folder: Path, given: str = ""
 ) -> None:
     program = shutil.which(command[0], path=path) or command[0]
-    entry = pwd.getpwnam(user) if user else None
     try:
         done = subprocess.run(
             [program, *command[1:]], cwd="/", env={"PATH": path, "LC_ALL": "C.UTF-8"},
             input=given, capture_output=True, text=True, check=False,
-            user=entry.pw_uid if entry else None, group=entry.pw_gid if entry else None,
-            extra_groups=[] if entry else None,
+            **as_user(user),
         )  # fmt: skip
     except OSError as error:
         raise UserError(f"PostgreSQL's {command[0]} cannot be started: {error}") from error

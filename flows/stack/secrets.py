@@ -1,4 +1,4 @@
-"""The stack's secrets: a .env file that nobody else can read, made once."""
+"""The stack's secrets, in files that nobody else can read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ def make(path: Path, example: Path) -> bool:
         return False
     needed, optional, rest = example.read_text().partition("# Optional")
     text = _EMPTY.sub(lambda found: f"{found[1]}={_secret(found[1])}", needed) + optional + rest
+    write_private(path, text.encode())
+    return True
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read, whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
     part.replace(path)
-    return True
 
 
 def _secret(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -13,21 +12,20 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import orjson
-
-from flows.stack import postgres
+from flows.stack import postgres, state
 from flows.stack.compose import Service
+from flows.stack.state import DONE, FAILED, READY, STARTING
 from tasks.errors import UserError
+from tasks.processes import identity_of
 
 _PATIENCE = 240.0  # seconds until a service must be ready, on a busy machine
 _STARTS = 4  # before the first success, what ends so often is not started again
 _BETWEEN_STARTS = 2.0  # seconds before what ended is started again
+_STEADY = 5.0  # seconds after which what has no check is taken to have started
 _TICK = 0.3
 # What a service must not inherit from who started the stack.
 _PRIVATE = ("PREFECT_", "PLUMBLINE_", "MLFLOW_", "AWS_", "PG", "POSTGRES_", "REDIS_", "S3_")
-STARTING, READY, DONE, FAILED = "starting", "ready", "done", "failed"
 
 
 class Supervisor:
@@ -42,7 +40,9 @@ class Supervisor:
         self._services = list(services)
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._identities: dict[str, str] = {}
         self._states: dict[str, str] = {}
+        self._started: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._starts: Counter[str] = Counter()
         self._was_ready: set[str] = set()
@@ -65,7 +65,8 @@ class Supervisor:
                     self._look(service)
                 time.sleep(_TICK)
         finally:
-            self._stop_all()
+            state.stop(self._told())
+            state.clear(self._folder)
 
     def _start_all(self) -> None:
         """Side by side, as far as they do not wait for one another."""
@@ -106,8 +107,11 @@ class Supervisor:
                 [program, *service.command[1:]],
                 cwd=self._folder if user is None else service.folders[0],
                 env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, **_identity(user),
+                start_new_session=True, **postgres.as_user(user),
             )  # fmt: skip
+        # Asked for once, since a process that has ended has no time of birth any more.
+        self._identities[service.name] = identity_of(self._running[service.name].pid)
+        self._started[service.name] = time.monotonic()
         self._starts[service.name] += 1
         self._say(service.name, STARTING)
 
@@ -119,8 +123,8 @@ class Supervisor:
             self._say(service.name, READY)
 
     def _is_ready(self, service: Service) -> bool:
-        if not service.check:
-            return service.again  # a one-off is ready once it is done
+        if not service.check:  # a one-off is ready once it is done, another one if it stays
+            return service.again and time.monotonic() - self._started[service.name] > _STEADY
         try:
             done = subprocess.run(
                 service.check, env=process_environment(service), check=False, timeout=10,
@@ -137,9 +141,9 @@ class Supervisor:
             if process is None or process.poll() is None:
                 continue
             if not service.again:
-                state = FAILED if process.returncode else DONE
-                if self._states[service.name] != state:
-                    self._say(service.name, state)
+                ending = FAILED if process.returncode else DONE
+                if self._states[service.name] != ending:
+                    self._say(service.name, ending)
             elif service.name not in self._was_ready and self._starts[service.name] >= _STARTS:
                 self._say(service.name, FAILED)
             elif service.name not in self._ended:
@@ -153,41 +157,21 @@ class Supervisor:
                     f"{service.name} failed", f"Its output is in {self._log(service.name)}."
                 )
 
-    def _stop_all(self) -> None:
-        """Clients before servers, and the database last."""
-        for service in reversed(self._services):
-            process = self._running.get(service.name)
-            if process is None or process.poll() is not None:
-                continue
-            # PostgreSQL calls it a fast shutdown: open connections are closed.
-            number = signal.SIGINT if service.name == "postgres" else signal.SIGTERM
-            os.killpg(process.pid, number)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        (self._folder / "state.json").unlink(missing_ok=True)
-
     def _stop_soon(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
 
     def _log(self, name: str) -> Path:
         return self._folder / "logs" / f"{name}.log"
 
-    def _say(self, name: str, state: str) -> None:
-        self._states[name] = state
-        told = {
-            service.name: {
-                "pid": self._running[service.name].pid,
-                "state": self._states[service.name],
-            }
-            for service in self._services
-            if service.name in self._running
+    def _say(self, name: str, told: str) -> None:
+        self._states[name] = told
+        state.write(self._folder, self._told())
+
+    def _told(self) -> dict[str, state.Running]:
+        return {
+            name: state.Running(self._states[name], self._identities[name])
+            for name in self._running
         }
-        part = self._folder / "state.part"
-        part.write_bytes(orjson.dumps(told))
-        part.replace(self._folder / "state.json")
 
 
 _MISSING = {
@@ -199,13 +183,5 @@ _MISSING = {
 def process_environment(service: Service) -> dict[str, str]:
     """What a service's process finds: this machine's variables, less private ones, and its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
-    places = [str(Path(sys.executable).parent), *postgres.programs(), kept.get("PATH", "")]
+    places = [str(Path(sys.executable).parent), *postgres.programs(service), kept.get("PATH", "")]
     return {**kept, "PATH": os.pathsep.join(places), **service.environment}
-
-
-def _identity(user: str | None) -> dict[str, Any]:
-    """How a process becomes another user, which root alone can."""
-    if user is None:
-        return {}
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
