@@ -104,6 +104,7 @@ def deploy(root: Path) -> int:
     """
     _require_server()
     environment = {**os.environ, "PLUMBLINE_ROOT": os.environ.get("PLUMBLINE_ROOT", str(root))}
+    # No variables, and no environment to merge with: what a form adds to a run is left out.
     template = ["--base-job-template", "deployments/pool.json"]
     for pool in POOLS:
         create = ["--no-prompt", "work-pool", "create", "--type", "process", "--overwrite"]
