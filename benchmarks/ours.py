@@ -19,7 +19,7 @@ from models.network.encoder import EncoderConfig
 from models.text import packing
 from models.text.masking import slots_per_row
 from models.text.rows import Rows
-from models.training import speed
+from models.training import flops
 from models.training.loop import train as loop
 from models.training.schedule import Plan
 from models.training.trainer import Trainer
@@ -150,4 +150,4 @@ def _flops(shape: dict[str, int], batch: int, length: int) -> float:
     """Of the matrix products of a training step, for one position."""
     config = EncoderConfig(**{"vocabulary": corpora.VOCABULARY, **shape})
     slots = slots_per_row(length, corpora.MASK_RATE)
-    return speed.flops_per_token(config, batch, length, slots)
+    return flops.flops_per_token(config, batch, length, slots)

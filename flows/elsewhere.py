@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterName,
+    FlowRunFilterParentFlowRunId,
+)
 from prefect.deployments import run_deployment
 from prefect.runtime import flow_run
 
@@ -29,7 +34,8 @@ def run_elsewhere(
 ) -> None:
     """Have a deployment of a subflow run, and wait for it.
 
-    What it computes is in the store under keys of its inputs, where the next subflow finds it.
+    What it computes is in the store under keys of its inputs, where the next subflow finds it. A
+    night that is retried while the run that it began still goes on waits for that one.
 
     Args:
         deployment: As `flow/deployment`.
@@ -55,9 +61,10 @@ def run_elsewhere(
         "night": night.model_dump(mode="json"),
         "prepared": {name: record.model_dump(mode="json") for name, record in prepared.items()},
     }
+    name = f"{night.name} {deployment.partition('/')[0]}"
     waited = run_deployment(
         deployment, parameters=parameters, timeout=None, poll_interval=_SECONDS_BETWEEN_LOOKS,
-        flow_run_name=f"{night.name} {deployment.partition('/')[0]}",
+        flow_run_name=name, idempotency_key=_key(name),
     )  # fmt: skip
     run = cast("FlowRun", waited)  # a coroutine only where the caller is one
     if run.state is None or not run.state.is_completed():
@@ -67,6 +74,20 @@ def run_elsewhere(
             + (f": {run.state.message}" if run.state and run.state.message else ""),
             f"See {Environment().prefect_ui}/runs/flow-run/{run.id}; retry this night to go on.",
         )
+
+
+def _key(name: str) -> str | None:
+    """What Prefect tells runs apart by: of a run that this one began and that goes on, or a new one."""
+    if (parent := flow_run.id) is None:
+        return None
+    asked = FlowRunFilter(
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(parent)]),
+        name=FlowRunFilterName(any_=[name]),
+    )
+    with get_client(sync_client=True) as client:
+        begun = client.read_flow_runs(flow_run_filter=asked)
+    ended = sum(run.state is not None and run.state.is_final() for run in begun)
+    return f"{parent} {name} {ended}"
 
 
 def _pool_of_this_run() -> str | None:

@@ -69,6 +69,8 @@ def everything(made: Reference) -> list[Fault]:
         _at(made, "bit flipped", damage.flip, _STORED),
         _at(made, "bit of a manifest flipped", damage.flip_manifest, _STORED),
         _at(made, "bit flipped meanwhile", damage.flip_while_running, ("augment", "finetune"), unfinished=2),
+        [Fault("bit of a shard's part flipped", "shard_signals", damage.flip_part,
+               ("profile", "profile_clean"))],
         _at(made, "file cut short", damage.cut, ("ingest", "tokenize", "finetune", "report")),
         _at(made, "file deleted", damage.delete, ("profile", "pretrain", "decide")),
         _at(made, "damaged and read-only", damage.read_only, ("clean", "quality")),

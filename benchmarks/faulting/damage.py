@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def flip(ground: Ground, title: str) -> str:
 def flip_manifest(ground: Ground, title: str) -> str:
     """One bit of a result's manifest, which says what its files must be."""
     return _flip(ground.folder(title) / MANIFEST, title)
+
+
+def flip_part(ground: Ground, stage: str) -> str:
+    """One bit of what is kept of a single shard, where the stage made of it is unfinished."""
+    parts = ground.home / "store" / stage
+    shutil.copytree(ground.made.home / "store" / stage, parts)
+    return _flip(_largest(parts), stage)
 
 
 def cut(ground: Ground, title: str) -> str:

@@ -75,7 +75,9 @@ def reference(home: Path, page: Path, blank: Path) -> Reference:
         places[title] = (stage, key)
         seconds[title] = took
         digests[f"{stage}/{key}"] = digest
-    left = replace(ending_of(home, page), digests=digests)
+    left, stages = ending_of(home, page), {stage for stage, _ in places.values()}
+    parts = {n: d for n, d in left.digests.items() if n.partition("/")[0] not in stages}
+    left = replace(left, digests=digests, parts=parts)
     return Reference(home, places, seconds, left, blank)
 
 

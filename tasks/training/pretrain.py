@@ -128,14 +128,14 @@ class _Reporter:
 def _cost(trainer: Trainer) -> float:
     """Floating-point operations for each position trained on."""
     from models.text.masking import slots_per_row
-    from models.training import speed
+    from models.training import flops
     from models.training.adversary import perturbed_rows
 
     plan = trainer.plan
     again = perturbed_rows(plan.rows, plan.adversarial_share) if plan.adversarial_share else 0
     slots = slots_per_row(trainer.length, plan.highest_mask_rate)
     config = trainer.model.config
-    return float(speed.flops_per_token(config, plan.rows, trainer.length, slots, again))
+    return float(flops.flops_per_token(config, plan.rows, trainer.length, slots, again))
 
 
 def _peak(trainer: Trainer) -> float:

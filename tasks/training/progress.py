@@ -47,7 +47,7 @@ class Speedometer:
     Args:
         tokens: The token budget, if that is what ends the run.
         ends: When a time budget ends the run, on the clock of `update`'s `now`.
-        flops_per_token: From `models.training.speed`.
+        flops_per_token: From `models.training.flops`.
         peak: FLOP/s of all the run's devices, measured before.
     """
 

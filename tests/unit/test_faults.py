@@ -122,6 +122,18 @@ def test_a_good_ending_is_read_whole_and_found_nothing_wrong_with(home: Path) ->
     assert results(home, page(home)) == [("clean", ("clean", "k-clean", "d-clean"), 0.3)]
 
 
+def test_a_part_of_a_stage_may_be_there_or_not_but_not_with_other_contents(home: Path) -> None:
+    found = ending_of(home, page(home))
+    store = Store(str(home / "store"), home / "cache")
+    stored(store, "shard", Rows(entered=1, kept=1), ["a"], [])
+    more = ending_of(home, page(home))
+    (part,) = more.digests.keys() - found.digests.keys()
+    assert differences(found, more) == [f"other results: {part}"]
+    expected = replace(found, parts={part: more.digests[part]})
+    assert differences(expected, more) == differences(expected, found) == []
+    assert differences(replace(found, parts={part: "d"}), more) == [f"other results: {part}"]
+
+
 WRONGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped": (lambda h: (h / "store/clean/k/corpus.parquet").write_bytes(b"x"), "is damaged"),
     "row lost": (lose_a_row, "clean counts"),

@@ -8,7 +8,7 @@ import pytest
 
 from models.network.encoder import EncoderConfig, build
 from models.text.masking import slots_per_row
-from models.training import speed
+from models.training import flops, speed
 from models.training.adversary import perturbed_rows
 from models.training.schedule import Plan
 from models.training.trainer import Trainer
@@ -41,8 +41,8 @@ def test_the_formula_counts_the_products_in_the_graph_of_the_step(share: float) 
     again = perturbed_rows(ROWS, share) if share else 0
     slots = slots_per_row(LENGTH, RATE)
     counted = _products(trainer._whole.get_concrete_function().graph)
-    assert counted == speed.flops_per_step(SHAPE, ROWS, LENGTH, slots, again)
-    of_a_token = speed.flops_per_token(SHAPE, ROWS, LENGTH, slots, again)
+    assert counted == flops.flops_per_step(SHAPE, ROWS, LENGTH, slots, again)
+    of_a_token = flops.flops_per_token(SHAPE, ROWS, LENGTH, slots, again)
     assert counted == pytest.approx(of_a_token * ROWS * LENGTH)
 
 
@@ -52,7 +52,7 @@ def test_an_lstm_of_one_layer_counts_as_by_hand() -> None:
 
     gates = 2 * (4 * 2) * (4 + 2) * 2  # four gates of two units, from input and state, both ways
     head = 2 * (4 * 4 + 4 * 10)
-    counted = speed.lstm_flops_per_step(Shape(), rows=5, length=3, slots=2)
+    counted = flops.lstm_flops_per_step(Shape(), rows=5, length=3, slots=2)
     assert counted == 3 * 5 * (3 * gates + 2 * head)
 
 
