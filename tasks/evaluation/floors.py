@@ -115,6 +115,7 @@ def _logistic(taught: pl.DataFrame, texts: pl.Series) -> tuple[list[str], int]:
     """Predicted classes, and the number of weights."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     # every run of letters or digits is a word, so that no text with one is without features
     words = TfidfVectorizer(
@@ -123,7 +124,8 @@ def _logistic(taught: pl.DataFrame, texts: pl.Series) -> tuple[list[str], int]:
     )  # fmt: skip
     features = words.fit_transform(taught["text"].fill_null("").to_list())
     model = LogisticRegression(max_iter=_ROUNDS)
-    model.fit(features, taught["label"].to_list(), sample_weight=taught["weight"].to_numpy())
+    with threadpool_limits(1, "blas"):  # its products are too short to be shared out
+        model.fit(features, taught["label"].to_list(), sample_weight=taught["weight"].to_numpy())
     guesses = model.predict(words.transform(texts.to_list()))
     return [str(guess) for guess in guesses], int(model.coef_.size + model.intercept_.size)
 
