@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -75,6 +76,7 @@ def main() -> None:
     )
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what runs is ended
     folder = asked.folder.absolute() / fingerprint()[:12]  # other code, other results
     if asked.fresh:
         shutil.rmtree(folder, ignore_errors=True)
