@@ -78,6 +78,7 @@ def nights(asked: argparse.Namespace) -> pl.DataFrame:
         f"ablate.seeds=[{', '.join(map(str, asked.seeds))}]",
         f"ablate.variants=[{', '.join(names)}]",
         "source.defects.contradicted_facts=0.2", "source.defects.false_repeats=4",
+        "baselines.lstm=false",
         "evaluate.attack_rows=0" if not asked.all else "evaluate.attack_rows=60",
         *([f"pretrain.tokens={asked.tokens}"] if asked.tokens else []),
     ]  # fmt: skip

@@ -77,20 +77,20 @@ class Pretraining(Section):
     width: int = Field(128, ge=16, le=4096, description="Hidden size; a multiple of `heads`")
     heads: int = Field(4, ge=1, le=64, description="Attention heads")
     tied: bool = Field(True, description="Whether the decoder shares the embedding's matrix")
-    tokens: int = Field(6_000_000, ge=1000, description="Training budget (token presentations)")
+    tokens: int = Field(8_000_000, ge=1000, description="Training budget (token presentations)")
     minutes: float | None = Field(
         None, gt=0, le=60 * 24 * 14,
         description="Time after which training ends, decayed, if `tokens` are not spent by then "
         "(min); such a run is not repeatable to the bit",
     )  # fmt: skip
-    batch_tokens: int = Field(1024, ge=64, description="Tokens per optimizer step")
+    batch_tokens: int = Field(512, ge=64, description="Tokens per optimizer step")
     accumulate: int = Field(
         1, ge=1, le=1024, description="Micro-batches that a step's tokens are computed in"
     )
     ramp: float = Field(
         0.0, ge=0, le=1, description="Share of the budget during which these grow from one to all"
     )
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="Peak of the schedule")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak of the schedule")
     warmup: float = Field(0.05, ge=0, le=0.5, description="Share of the budget that warms up")
     decay: float = Field(0.3, ge=0, le=1, description="Share of the budget that decays to zero")
     optimizer: Literal["adamw", "stable_adamw"] = Field(

@@ -42,7 +42,7 @@ def test_a_search_that_is_asked_for_more_trials_runs_only_those(
     table = pl.read_csv(home / "searches" / "tiny" / "trials.csv")
     assert table["number"].to_list() == [0, 1, 2, 3]
     assert table["pretrain.learning_rate"].n_unique() == 4
-    assert table["pretrain.learning_rate"][0] == 0.003  # the settings as given, first
+    assert table["pretrain.learning_rate"][0] == 0.002  # the settings as given, first
 
 
 @pytest.mark.slow

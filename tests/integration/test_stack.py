@@ -68,9 +68,9 @@ class Stack:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def prefect(self, path: str, body: Any = None) -> Any:
+    def prefect(self, path: str, body: Any = None, method: str | None = None) -> Any:
         login = base64.b64encode(self.secrets["PREFECT_AUTH"].encode()).decode()
-        return self.ask(f"http://127.0.0.1:{self.ports['prefect']}/api{path}", login, body)
+        return self.ask(f"http://127.0.0.1:{self.ports['prefect']}/api{path}", login, body, method)
 
     def mlflow(self, path: str, body: Any = None) -> Any:
         login = base64.b64encode(f"plumbline:{self.secrets['MLFLOW_PASSWORD']}".encode()).decode()
@@ -79,12 +79,12 @@ class Stack:
         )
 
     @staticmethod
-    def ask(url: str, login: str | None, body: Any = None) -> Any:
+    def ask(url: str, login: str | None, body: Any = None, method: str | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         if login:
             headers["Authorization"] = f"Basic {login}"
-        with urlopen(Request(url, data, headers), timeout=60) as answer:
+        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
     def begin(self, deployment: str, job: dict[str, Any] | None = None, **parameters: Any) -> str:
@@ -328,6 +328,18 @@ def _night(stack: Stack, name: str) -> dict[str, str]:
     (run,) = stack.mlflow("/runs/search", asked)["runs"]
     assert run["info"]["status"] == "FINISHED"
     return dict(run["info"])
+
+
+def test_a_night_that_no_worker_takes_is_told_of_as_late(stack: Stack) -> None:
+    stack.prefect("/work_pools/cpu", {"is_paused": True}, "PATCH")
+    try:
+        run = stack.begin("trial", configuration=_trial(seed=21))
+        name = stack.prefect(f"/flow_runs/{run}")["name"]
+        stack.hears(f"{name} is late", 120)
+        given_up = {"state": {"type": "CANCELLED", "name": "Cancelled"}, "force": True}
+        stack.prefect(f"/flow_runs/{run}/set_state", given_up)
+    finally:
+        stack.prefect("/work_pools/cpu", {"is_paused": False}, "PATCH")
 
 
 def test_a_night_trains_on_the_other_pool_with_references_only(stack: Stack) -> None:
