@@ -8,7 +8,8 @@ times; every night trains the same number of tokens and is judged on the same ro
 with `--all` one stage after the other is switched off too. The last line is JSON:
 
     removed_share   share of the hallucinated share that the damage added which the pipeline removes:
-                    (raw - full) / (raw - undamaged)
+                    (raw - full) / (raw - undamaged), every night with the threshold that it chose on
+                    its validation probes; `removed_share_half`: with a threshold of one half for all
     clean_delta     accuracy on facts that were never contradicted, the pipeline's minus the undamaged
                     corpus', the model being made to answer
     trace_p_at_10   from `benchmarks/tracing.py`, if it was run on this machine before
@@ -26,7 +27,10 @@ from measuring import table
 
 TRACED = Path(__file__).with_name("results") / "tracing.json"
 NIGHTS = ("undamaged", "raw", "full")
-MEASURES = ("correct", "hallucinated", "hallucinated_contradicted", "facts_known_clean", "mlm_loss")
+MEASURES = (
+    "correct", "hallucinated", "hallucinated_contradicted", "facts_known_clean",
+    "correct_half", "hallucinated_half", "mlm_loss",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -51,16 +55,22 @@ def main() -> None:
 def headline(value: dict[tuple[str, str], float]) -> dict[str, Any]:
     """The figures of the last line."""
     wrong = {night: value[night, "hallucinated"] for night in NIGHTS}
-    added = wrong["raw"] - wrong["undamaged"]
     known = {night: value[night, "facts_known_clean"] for night in NIGHTS}
     return {
-        "removed_share": round((wrong["raw"] - wrong["full"]) / added, 3) if added > 0 else None,
+        "removed_share": _removed(value, "hallucinated"),
+        "removed_share_half": _removed(value, "hallucinated_half"),
         "clean_delta": round(known["full"] - known["undamaged"], 4),
         "trace_p_at_10": json.loads(TRACED.read_text()).get("combined_p_at_10")
         if TRACED.exists()
         else None,
         **{f"hallucinated_{night}": round(share, 4) for night, share in wrong.items()},
     }
+
+
+def _removed(value: dict[tuple[str, str], float], measure: str) -> float | None:
+    """What the pipeline removes of what the damage added; None where it added nothing."""
+    undamaged, raw, full = (value[night, measure] for night in NIGHTS)
+    return round((raw - full) / (raw - undamaged), 3) if raw > undamaged else None
 
 
 def nights(asked: argparse.Namespace) -> pl.DataFrame:

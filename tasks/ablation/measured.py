@@ -43,6 +43,9 @@ MEASURES = (
             unit="share", better=-1),
     Measure(name="facts_known_clean", title="Right if made to answer, other facts",
             unit="share", better=1),
+    Measure(name="hallucinated_half", title="Hallucinated, if half sure is enough",
+            unit="share", better=-1),
+    Measure(name="correct_half", title="Facts correct, likewise", unit="share", better=1),
     Measure(name="ece", title="Calibration error", unit="share", better=-1),
     Measure(name="attack_success", title="Attack success", unit="share", better=-1),
     Measure(name="group_gap", title="Accuracy gap of groups", unit="share", better=-1),
@@ -120,6 +123,21 @@ def _probes(value: pl.Expr, keep: bool | None = None) -> Callable[[Folders, pl.D
     return read
 
 
+def _half_sure(right: bool) -> Callable[[Folders, pl.DataFrame], Units]:
+    """Probes answered rightly or wrongly at a confidence of one half.
+
+    A night chooses its own threshold, and one that was taught more falsehoods rather keeps silent;
+    at the same threshold for all nights it shows what they were taught.
+    """
+
+    def read(folders: Folders, disputed: pl.DataFrame) -> Units:
+        frame = _table(folders, "hallucination", "probes.parquet")
+        known = pl.col("right") if "right" in frame.columns else _ANSWERED
+        return _units(frame, "probe_id", (pl.col("confidence") >= _HALF) & (known == right))
+
+    return read
+
+
 def _attacks(folders: Folders, disputed: pl.DataFrame) -> Units:
     frame = _table(folders, "robustness", "attacks.parquet")
     if frame.is_empty():
@@ -128,14 +146,18 @@ def _attacks(folders: Folders, disputed: pl.DataFrame) -> Units:
     return _units(tried, "row_id", pl.col("outcome") == "success")
 
 
+_HALF = 0.5
 _HALLUCINATED = pl.col("outcome") == "hallucinated"
+_ANSWERED = pl.col("asserted") == pl.col("answer")
 _READERS: dict[str, Callable[[Folders, pl.DataFrame], Units]] = {
     "mlm_loss": _losses,
     "accuracy": _rows,
     "correct": _probes(pl.col("outcome") == "correct"),
     "hallucinated": _probes(_HALLUCINATED),
     "hallucinated_contradicted": _probes(_HALLUCINATED, keep=True),
-    "facts_known_clean": _probes(pl.col("asserted") == pl.col("answer"), keep=False),
+    "facts_known_clean": _probes(_ANSWERED, keep=False),
+    "hallucinated_half": _half_sure(False),
+    "correct_half": _half_sure(True),
     "ece": _confidences,
     "attack_success": _attacks,
 }

@@ -161,7 +161,8 @@ def night(folder: Path, wrong: int) -> dict[str, Path]:
     pl.DataFrame(
         {"probe_id": [f"p{i}" for i in range(10)], "subject": [f"s{i}" for i in range(10)],
          "relation": ["city"] * 10, "outcome": outcome, "answer": ["a"] * 10,
-         "asserted": ["b"] * wrong + ["a"] * (10 - wrong)}
+         "asserted": ["b"] * wrong + ["a"] * (10 - wrong),
+         "confidence": [0.4, 0.5] * 5}
     ).write_parquet(made["hallucination"] / "probes.parquet")  # fmt: skip
     pl.DataFrame(
         {"row_id": ["x", "y"], "correct": [True, False], "confidence": [0.9, 0.6]}
@@ -177,6 +178,17 @@ def test_facts_that_are_disputed_are_told_from_the_others(tmp_path: Path) -> Non
     assert {unit: float(value[0]) for unit, value in share.items()} == {"p0": 1.0, "p9": 0.0}
     assert len(units_of("facts_known_clean", folders, disputed)) == 8
     assert units_of("attack_success", folders, disputed) == {}
+
+
+def test_at_one_threshold_for_all_a_night_cannot_hide_behind_its_silence(tmp_path: Path) -> None:
+    folders, nothing = night(tmp_path, wrong=4), pl.DataFrame()
+    for measure, sure in (
+        ("hallucinated_half", {"p1", "p3"}),
+        ("correct_half", {"p5", "p7", "p9"}),
+    ):
+        found = units_of(measure, folders, nothing)
+        assert {unit for unit, value in found.items() if value[0]} == sure
+        assert len(found) == 10
 
 
 def test_the_table_has_every_variant_and_measure_and_a_page(tmp_path: Path) -> None:
