@@ -63,7 +63,7 @@ test: $(READY) ## all tests (PLUMBLINE_DATA=folder adds the real-data cases)
 test-fast: $(READY) ## the unit tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit -m "not slow"
 
-bench: $(READY) benchmarks/.packages ## measure against the peers: BENCH=training|budget|ner|kills|endurance|packing|curation|planted|planted_labels|drift|night|serving|hallucination|tracing|scale ARGS=--quick (PLUMBLINE_DATA=folder adds real text)
+bench: $(READY) benchmarks/.packages ## measure against the peers: BENCH=training|budget|ner|kills|endurance|packing|curation|planted|planted_labels|drift|night|orchestration|serving|hallucination|tracing|scale ARGS=--quick (PLUMBLINE_DATA=folder adds real text)
 	@PYTHONPATH=$(CURDIR)/benchmarks/.packages $(BIN)/python benchmarks/$(BENCH).py $(ARGS)
 
 faults: $(READY) ## kill, damage, starve and mislead nights, and see whether the next one makes it good: ARGS=--quick
