@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flows.automations import _automation, _read
-from flows.stack import postgres, secrets
+from flows.stack import postgres, secrets, waiting
 from flows.stack.compose import PORTS, Service, read_services, read_variables
 from tasks.errors import UserError
 
@@ -206,3 +206,16 @@ def test_a_database_of_somebody_else_is_never_emptied(
     with pytest.raises(UserError, match="holds a database that this stack did not make"):
         postgres.prepare(service)
     assert (folder / "PG_VERSION").read_text() == "15"
+
+
+def test_services_are_up_while_four_readers_of_groups_ask_for_messages() -> None:
+    reading = [{"cmd": "xreadgroup", "idle": "1"}] * 4
+    others = [{"cmd": "xread", "idle": "1"}, {"cmd": "exec", "idle": "0"}]
+    assert waiting.readers(reading + others) == 4
+    assert waiting.readers([*reading[1:], {"cmd": "xreadgroup", "idle": "90"}]) == 3
+
+
+def test_every_server_and_worker_has_a_health_check() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    lasting = {name for name, told in services.items() if told.get("restart") != "no"}
+    assert lasting == {name for name, told in services.items() if told.get("healthcheck")}
