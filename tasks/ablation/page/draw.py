@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,29 @@ def write_page(out: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> None
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     style = Markup((shared / "style.css").read_text("utf-8"))  # noqa: S704  (our own file)
+    measured = set(table.filter(pl.col("value").is_not_null())["measure"])
+    shown = [measure for measure in MEASURES if measure.name in measured]
     html = engine.get_template("ablation.html").render(
         style=style,
         study=about["study"],
         seeds=", ".join(map(str, about["seeds"])),
         few=len(about["seeds"]) < 5,
-        measures=[m.title for m in MEASURES],
-        rows=[] if about["study"] == "dose" else rows(table, about),
-        pictures=[] if about["study"] == "dose" else [_forest(table, m) for m in MEASURES],
+        measures=[m.title for m in shown],
+        rows=[] if about["study"] == "dose" else rows(table, about, shown),
+        pictures=[] if about["study"] == "dose" else [_forest(table, m) for m in shown],
         doses=_doses(table) if about["study"] == "dose" else [],
     )
     (out / "page.html").write_text(html, encoding="utf-8")
 
 
-def rows(table: pl.DataFrame, about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each variant, a cell for each measure."""
+def rows(
+    table: pl.DataFrame, about: Mapping[str, Any], shown: Sequence[Measure]
+) -> list[dict[str, Any]]:
+    """A row for each variant, a cell for each measure that is shown."""
     found = {(line["variant"], line["measure"]): line for line in table.to_dicts()}
     return [
         {"name": numbers.words(v["name"]), "full": v["name"] == v["judged_on"],
-         "cells": [_cell(found[v["name"], m.name], m) for m in MEASURES]}
+         "cells": [_cell(found[v["name"], m.name], m) for m in shown]}
         for v in about["variants"]
     ]  # fmt: skip
 
@@ -62,7 +66,7 @@ def _cell(line: Mapping[str, Any], measure: Measure) -> dict[str, str]:
         change, span = "", ""
     else:
         change = _signed(line["difference"], measure.unit)
-        span = " to ".join(_signed(line[name], measure.unit) for name in ("low", "high"))
+        span = _span(line, measure.unit)
     return {
         "value": _shown(line["value"], measure.unit),
         "change": change, "span": span, "style": _STYLES.get(line["word"], ""), "word": line["word"],
@@ -79,6 +83,13 @@ def _signed(value: float, unit: str) -> str:
     if unit == "s":
         return f"{'+' if value >= 0 else numbers.MINUS}{abs(value):,.0f} s"
     return numbers.points(value, unit)
+
+
+def _span(line: Mapping[str, Any], unit: str) -> str:
+    """The difference's interval; its unit stands with the difference."""
+    if unit == "s":
+        return " to ".join(_signed(line[name], unit).removesuffix(" s") for name in ("low", "high"))
+    return numbers.points_span(line, unit)
 
 
 def _forest(table: pl.DataFrame, measure: Measure) -> dict[str, Any]:
