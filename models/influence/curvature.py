@@ -65,12 +65,13 @@ def whitening(rows: Float32, queries: Float32, task_share: float) -> Float32:
 def encode(vectors: Float32, whitened: Float32) -> Float32:
     """Projected gradients (N, d) as unit vectors whose inner products are the influences."""
     corrected = np.matmul(_unit_parts(vectors, len(whitened)), whitened)
-    return _unit(corrected.transpose(1, 0, 2).reshape(len(vectors), -1))
+    return _unit(corrected.transpose(1, 0, 2).reshape(vectors.shape))
 
 
 def _unit_parts(vectors: Float32, blocks: int) -> Float32:
     """Vectors (n, d) in blocks (blocks, n, d / blocks), each with length 1, or 0 where it is 0."""
-    return _unit(vectors.reshape(len(vectors), blocks, -1)).transpose(1, 0, 2)
+    size = vectors.shape[1] // blocks  # said, since of no vectors at all it cannot be inferred
+    return _unit(vectors.reshape(len(vectors), blocks, size)).transpose(1, 0, 2)
 
 
 def _unit(vectors: Float32) -> Float32:

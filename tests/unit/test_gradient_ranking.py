@@ -98,6 +98,22 @@ def test_rows_raise_the_answers_that_they_state_above_others(made: dict[str, Pat
     assert np.mean(places) < 1.0
 
 
+def test_data_that_brings_no_probes_has_an_index_too(made: dict[str, Path], tmp_path: Path) -> None:
+    nothing, out, aside = (_folder(tmp_path, name) for name in ("nothing", "out", "aside"))
+    encode_rows.fn(
+        made["model"],
+        made["tokens"],
+        nothing,
+        config=CONFIG,
+        seed=1,
+        out=out,
+        scratch=aside,
+        log=Log(),
+    )
+    ranking = GradientRanking.open(out, made["model"])
+    assert ranking.scores([STATEMENT.format(n="Ada")], ["Rome"]).shape == (1, 24)
+
+
 def test_an_index_is_made_of_unit_vectors_the_same_bytes_each_time(
     made: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -178,3 +178,9 @@ def test_a_few_texts_take_hardly_anything_back() -> None:
     encoded = curvature.encode(vectors, curvature.whitening(r, r, 0.5))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     np.testing.assert_allclose(encoded, unit, atol=0.02)
+
+
+def test_of_no_texts_at_all_nothing_is_taken_back() -> None:
+    nothing = curvature.autocorrelation([np.zeros((0, 8), np.float32)], blocks=2, prior=50.0)
+    assert np.array_equal(nothing, np.broadcast_to(np.eye(4), (2, 4, 4)))
+    assert curvature.encode(np.zeros((0, 8), np.float32), nothing).shape == (0, 8)
