@@ -16,7 +16,6 @@ import argparse
 import functools
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,7 +32,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, default=ROOT / "deployments" / "nightly.yaml")
     asked = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PLUMBLINE_HOME"] = str(Path(folder, "runs"))
         stages, started, ended = night(asked.config)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.evaluation.bootstrap import mean, ratio
 from tasks.evaluation.calibration import expected_calibration_error
+from tasks.evaluation.hallucination import right_answers
 from tasks.records import Frozen
 
 Folders = Mapping[str, Path]  # evaluation stage to its folder
@@ -115,25 +116,13 @@ def _probes(value: pl.Expr, keep: bool | None = None) -> Callable[[Folders, pl.D
 
     def read(folders: Folders, disputed: pl.DataFrame) -> Units:
         frame = _table(folders, "hallucination", "probes.parquet")
-        if keep is not None and not frame.is_empty():
+        if frame.is_empty():
+            return Units()
+        frame = frame.with_columns(right=pl.Series(right_answers(frame)))
+        if keep is not None:
             how = "semi" if keep else "anti"
             frame = frame.join(disputed, on=["subject", "relation"], how=how)  # type: ignore[arg-type]
         return _units(frame, "probe_id", value)
-
-    return read
-
-
-def _half_sure(right: bool) -> Callable[[Folders, pl.DataFrame], Units]:
-    """Probes answered rightly or wrongly at a confidence of one half.
-
-    A night chooses its own threshold, and one that was taught more falsehoods rather keeps silent;
-    at the same threshold for all nights it shows what they were taught.
-    """
-
-    def read(folders: Folders, disputed: pl.DataFrame) -> Units:
-        frame = _table(folders, "hallucination", "probes.parquet")
-        known = pl.col("right") if "right" in frame.columns else _ANSWERED
-        return _units(frame, "probe_id", (pl.col("confidence") >= _HALF) & (known == right))
 
     return read
 
@@ -146,18 +135,19 @@ def _attacks(folders: Folders, disputed: pl.DataFrame) -> Units:
     return _units(tried, "row_id", pl.col("outcome") == "success")
 
 
-_HALF = 0.5
 _HALLUCINATED = pl.col("outcome") == "hallucinated"
-_ANSWERED = pl.col("asserted") == pl.col("answer")
+# A night chooses its own threshold, and one that was taught more falsehoods rather keeps silent; at
+# the same threshold for all it shows what they were taught.
+_HALF_SURE = pl.col("confidence") >= 0.5
 _READERS: dict[str, Callable[[Folders, pl.DataFrame], Units]] = {
     "mlm_loss": _losses,
     "accuracy": _rows,
     "correct": _probes(pl.col("outcome") == "correct"),
     "hallucinated": _probes(_HALLUCINATED),
     "hallucinated_contradicted": _probes(_HALLUCINATED, keep=True),
-    "facts_known_clean": _probes(_ANSWERED, keep=False),
-    "hallucinated_half": _half_sure(False),
-    "correct_half": _half_sure(True),
+    "facts_known_clean": _probes(pl.col("right"), keep=False),
+    "hallucinated_half": _probes(_HALF_SURE & ~pl.col("right")),
+    "correct_half": _probes(_HALF_SURE & pl.col("right")),
     "ece": _confidences,
     "attack_success": _attacks,
 }

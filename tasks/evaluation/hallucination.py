@@ -115,7 +115,7 @@ def choose_tau(answered: pl.DataFrame) -> float:
     """
     if answered.is_empty():
         return TAU_WITHOUT_VALIDATION
-    gain = np.where(_right(answered), 1, -1)
+    gain = np.where(right_answers(answered), 1, -1)
     given = answered["confidence"].to_numpy()[None, :] >= _GRID[:, None]
     score = (given * gain).sum(axis=1)
     return float(_GRID[np.flatnonzero(score == score.max())[-1]])
@@ -123,7 +123,7 @@ def choose_tau(answered: pl.DataFrame) -> float:
 
 def judge(answered: pl.DataFrame, tau: float) -> pl.DataFrame:
     """Add `outcome`: correct, abstained or hallucinated."""
-    right = pl.Series(_right(answered))
+    right = pl.Series(right_answers(answered))
     return answered.with_columns(
         pl.when(pl.col("confidence") < tau)
         .then(pl.lit("abstained"))
@@ -134,8 +134,8 @@ def judge(answered: pl.DataFrame, tau: float) -> pl.DataFrame:
     )
 
 
-def _right(answered: pl.DataFrame) -> NDArray[np.bool_]:
-    """Which answers are right: the answer itself, or one that is accepted as well."""
+def right_answers(answered: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which answers of probes are right, (n,): the answer itself, or one that is accepted as well."""
     if "right" in answered.columns:
         return answered["right"].to_numpy()
     return (answered["asserted"] == answered["answer"]).to_numpy()
@@ -182,7 +182,7 @@ def _beyond(judged: pl.DataFrame, asked: pl.DataFrame, draws: dict[str, Any]) ->
             {"group": name, **line} for name in groups for line in parted(judged, name, draws)
         ],
         "by_phrasing": [
-            {"phrasing": kind, "probes": len(part), "accuracy": share(_right(part), **draws)}
+            {"phrasing": kind, "probes": len(part), "accuracy": share(right_answers(part), **draws)}
             for (kind,), part in asked.sort("phrasing").group_by("phrasing", maintain_order=True)
         ]
         if asked["phrasing"].n_unique() > 1
@@ -191,7 +191,7 @@ def _beyond(judged: pl.DataFrame, asked: pl.DataFrame, draws: dict[str, Any]) ->
 
 
 def _report(judged: pl.DataFrame, tau: float, resamples: int, seed: int) -> dict[str, Any]:
-    right = _right(judged)
+    right = right_answers(judged)
     rows = np.stack([judged["confidence"].to_numpy(), right], axis=1)
     risk = risk_of_the_surest(rows[None])[0]
     return {

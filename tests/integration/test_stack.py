@@ -376,6 +376,17 @@ def test_a_form_reads_no_other_file_and_a_failed_night_is_told_of(stack: Stack) 
     assert "source.location is '/etc/passwd', which lies outside" in told["body"]
 
 
+def test_a_night_that_a_critical_expectation_stops_is_told_of(stack: Stack) -> None:
+    folder = stack.home / "stack/sources/sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    spoilt = [f"<div><p>Row {i}</p></div> <b>broken</b> &amp; <i>left</i>" for i in range(80)]
+    (folder / "noise.txt").write_text("\n".join(spoilt))
+    source = {"location": str(folder / "noise.txt")}
+    run = stack.begin("trial", configuration={**_trial(seed=21), "source": source})
+    assert stack.settled(run)["state_type"] == "FAILED"
+    assert "critical expectation" in stack.hears("validate stopped")["body"]
+
+
 def test_everything_is_stopped_although_its_supervisor_was_killed(stack: Stack) -> None:
     services = state.read(stack.home / "stack").values()
     running = [told for told in services if is_alive(told.process)]

@@ -101,15 +101,9 @@ def test_rows_raise_the_answers_that_they_state_above_others(made: dict[str, Pat
 def test_data_that_brings_no_probes_has_an_index_too(made: dict[str, Path], tmp_path: Path) -> None:
     nothing, out, aside = (_folder(tmp_path, name) for name in ("nothing", "out", "aside"))
     encode_rows.fn(
-        made["model"],
-        made["tokens"],
-        nothing,
-        config=CONFIG,
-        seed=1,
-        out=out,
-        scratch=aside,
+        made["model"], made["tokens"], nothing, config=CONFIG, seed=1, out=out, scratch=aside,
         log=Log(),
-    )
+    )  # fmt: skip
     ranking = GradientRanking.open(out, made["model"])
     assert ranking.scores([STATEMENT.format(n="Ada")], ["Rome"]).shape == (1, 24)
 
