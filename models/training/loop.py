@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from models.text.rows import Rows
 from models.training import checkpoints
 from models.training.distribution import is_chief
 from models.training.feeder import Feeder, PresentationOrder
+from models.training.progress import Diverged, Now, Progress
 from models.training.trainer import Trainer
 
 _FETCH = 10  # steps between two looks at the losses; each look waits for the device
@@ -32,73 +33,6 @@ _HELD_OUT_SHARE = 0.06  # judged positions per trained one; a judged one costs a
 _JUDGING_SHARE = 0.02  # of a time budget
 _HELD_OUT_POSITIONS = (2_048, 65_536)  # fewest and most that are judged each time
 _MEMORY = 0.9  # of the running mean of the loss, per look
-
-
-class Diverged(Exception):
-    """The loss rose, or stopped being a number, more often than the plan allows.
-
-    Args:
-        step: The step before which it happened.
-        reason: What was seen.
-    """
-
-    def __init__(self, step: int, reason: str) -> None:
-        super().__init__(f"{reason} at step {step}")
-        self.step = step
-
-
-@dataclass
-class Progress:
-    """How far a run is and what it has to say so far; goes into every checkpoint.
-
-    Attributes:
-        step: Optimizer steps done.
-        micro_batches: Micro-batches computed in them.
-        tokens: Tokens read, padding not counted.
-        seconds: Time spent training.
-        points: `{"step": int, "metrics": {name: value}}` of the curve.
-        sums: Clean, adversarial and next-sentence losses since the last point, summed.
-        count: Steps in those sums.
-        running: Running mean of the clean loss, and how much of a mean it is yet.
-        stable: The steps after which the warm-up is over and the decay begins, as far as reached.
-        told: Spent share of the budget at the last point.
-        mark: The last step that a diverged run may go back to, and the micro-batches before it.
-        skips: [step, micro-batches] pairs: before that step so many are passed over.
-        events: What went wrong and was put right, `{"step", "reason", "back_to", "skipped_rows"}`.
-    """
-
-    step: int = 0
-    micro_batches: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    points: list[dict[str, Any]] = field(default_factory=list)
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    count: int = 0
-    stable: list[int] = field(default_factory=lambda: [0, 0])
-    told: float = 0.0
-    running: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    mark: list[int] = field(default_factory=lambda: [0, 0])
-    skips: list[list[int]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def next_micro_batch(self) -> int:
-        """The number, in the order of presentation, of the next micro-batch."""
-        return self.micro_batches + sum(n for step, n in self.skips if step <= self.step)
-
-
-@dataclass(frozen=True)
-class Now:
-    """What is told while a run goes on.
-
-    Attributes:
-        share: Spent share of the budget.
-        loss: Mean clean loss of the last steps (nats).
-        progress: The run's own record, not to be changed.
-    """
-
-    share: float
-    loss: float
-    progress: Progress
 
 
 Report = Callable[[Now], None]

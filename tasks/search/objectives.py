@@ -88,7 +88,7 @@ def _fetched(given: Given) -> _Folders:
 
 
 def _pretrain(given: _Folders, c: Configuration, out: Path, scratch: Path, log: Log) -> Outcome:
-    from models.training import loop
+    from models.training import progress
 
     try:
         return pretrain.fn(
@@ -96,7 +96,7 @@ def _pretrain(given: _Folders, c: Configuration, out: Path, scratch: Path, log: 
         )
     except UserError as error:
         # Of one run that is the end; of a search it is something learnt about the settings.
-        if isinstance(error.__cause__, loop.Diverged):
+        if isinstance(error.__cause__, progress.Diverged):
             raise Diverged(str(error.__cause__)) from error
         raise
 

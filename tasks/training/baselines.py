@@ -147,7 +147,8 @@ def _train_lstm(
     """The trained LSTM and how many positions it was shown."""
     from models import devices
     from models.network.lstm import LstmConfig, build_lstm
-    from models.training.loop import Diverged, Now, train
+    from models.training.loop import train
+    from models.training.progress import Diverged, Now
     from models.training.trainer import Trainer
 
     shape = LstmConfig(len(alphabet.ordinary), config.layers, config.width)

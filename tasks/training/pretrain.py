@@ -21,7 +21,7 @@ from tasks.training.pretraining import make_trainer
 from tasks.training.progress import Speedometer, live, note
 
 if TYPE_CHECKING:
-    from models.training.loop import Now, Progress
+    from models.training.progress import Now, Progress
     from models.training.trainer import Trainer
 
 _SPAN = 10  # looks at the loss after which one weighs 1/e in the smoothed loss
@@ -59,7 +59,8 @@ def pretrain(
             kept diverging.
     """
     from models.text.rows import Rows, open_order
-    from models.training.loop import Diverged, train
+    from models.training.loop import train
+    from models.training.progress import Diverged
 
     training, held_out = Rows.open(packed, "train"), Rows.open(packed, "validation")
     if not len(training):

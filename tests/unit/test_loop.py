@@ -9,7 +9,8 @@ import tensorflow as tf
 from models.network.encoder import EncoderConfig, build
 from models.text.rows import Rows
 from models.training import checkpoints
-from models.training.loop import Diverged, train
+from models.training.loop import train
+from models.training.progress import Diverged
 from models.training.schedule import Plan
 from models.training.trainer import Trainer
 
